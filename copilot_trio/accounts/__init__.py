@@ -1,0 +1,1 @@
+"""GitHub accounts: what each is, how it fares, and which one carries a request."""

@@ -1,0 +1,107 @@
+"""One GitHub identity with its hosts, token, connections, models and state."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Protocol
+
+import msgspec
+import trio
+
+from copilot_trio.errors import AccountPaused, ProxyError
+
+AccountType = Literal["individual", "business", "enterprise"]
+Status = Literal["active", "banned", "disabled"]
+
+
+class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored of an account (product.md §4.1). ``machine_id`` is the account's own, made once."""
+
+    id: str
+    label: str
+    github_token: str
+    login: str = ""
+    account_type: AccountType = "individual"
+    enterprise_host: str | None = None
+    proxy: str | None = None
+    status: Status = "active"
+    status_message: str = ""
+    machine_id: str = ""
+    added: str = ""
+
+    def __repr__(self) -> str:
+        return f"<AccountRecord {self.id} {self.label!r} {self.status}>"  # never the token
+
+
+class Hosts(msgspec.Struct, frozen=True):
+    """Base URLs. ``copilot`` None: where the token reply says, if that is an allowed host."""
+
+    github: str = "https://github.com"
+    github_api: str = "https://api.github.com"
+    copilot: str | None = None
+
+
+class CopilotToken(msgspec.Struct, frozen=True):
+    """Times are on Trio's clock, so a wrong or jumping wall clock does no harm."""
+
+    value: str
+    expires: float
+    refresh: float
+    api: str  # base URL to use it at
+
+    def __repr__(self) -> str:
+        return f"<CopilotToken for {self.api}>"
+
+
+class Answer(Protocol):
+    status: int
+    headers: dict[str, str]
+
+    async def receive(self) -> bytes: ...
+    async def read(self, limit: int) -> bytes: ...
+
+
+class Pool(Protocol):
+    """All that an account knows of its connections."""
+
+    def send(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b""
+    ) -> AbstractAsyncContextManager[Answer]: ...
+    async def recycle(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+class Account:
+    def __init__(self, record: AccountRecord, hosts: Hosts, pool: Pool) -> None:
+        self.record = record
+        self.hosts = hosts
+        self.pool = pool
+        self.session_id = secrets.token_hex(16)
+        self.token: CopilotToken | None = None
+        self.token_lock = trio.Lock()  # single-flight: a second caller waits and finds the token
+        self.warning: AccountPaused | None = None
+        self.in_flight = 0
+        self._resting: dict[str, tuple[float, ProxyError]] = {}  # model ("" for all) -> until when, and why
+
+    def __repr__(self) -> str:
+        return f"<Account {self.record.label!r} {self.record.status}, {self.in_flight} in flight>"
+
+    @property
+    def label(self) -> str:
+        return self.record.label
+
+    def rest(self, seconds: float, why: ProxyError, *, model: str = "") -> None:
+        """Cool down, for one model or for all."""
+        self._resting[model] = (trio.current_time() + seconds, why)
+
+    def resting(self, model: str) -> tuple[float, ProxyError] | None:
+        """For how many more seconds it must not be used for ``model``, and why; None if it may be."""
+        now = trio.current_time()
+        self._resting = {key: (until, why) for key, (until, why) in self._resting.items() if until > now}
+        found = [self._resting[key] for key in ("", model) if key in self._resting]
+        if not found:
+            return None
+        until, why = max(found, key=lambda pair: pair[0])
+        return until - now, why

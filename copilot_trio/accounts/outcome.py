@@ -1,0 +1,187 @@
+"""What a refusal from upstream means, from endpoint, status, headers and body; never from the status alone. Pure.
+
+The rows are those of upstream.md §12; the scopes and permitted repairs those of product.md §4.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import msgspec
+
+from copilot_trio.errors import (
+    AccountPaused,
+    AccountRejected,
+    ContentFiltered,
+    ContextTooLong,
+    QuotaExhausted,
+    RateLimited,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamRefused,
+)
+
+Scope = Literal["request", "model", "account", "upstream", "warning"]
+Repair = Literal["none", "resend", "refresh_token", "reread_host", "switch_endpoint", "drop_thinking"]
+
+MIN_COOLDOWN, MAX_COOLDOWN, DEFAULT_COOLDOWN = 1.0, 3600.0, 60.0  # seconds (product.md §4.2)
+
+MODEL_RATE_LIMITS = {"user_model_rate_limited", "model_overloaded", "upstream_provider_rate_limit"}
+WARNINGS = ("terms of service", "access to this endpoint is forbidden")
+WARNING_IDS = ("spammy_user", "access_revoked", "programmatic_token_generation", "go_http_client", "suspended")
+
+_PROMPT_TOKENS = re.compile(r"prompt token count of (\d+) exceeds the limit of (\d+)")
+_PROMPT_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+)")
+_SIGNATURE = re.compile(r"invalid [`'\"]?signature[`'\"]? in [`'\"]?thinking[`'\"]? block", re.IGNORECASE)
+_WRONG_ENDPOINT = re.compile(r"not accessible via the \S+ endpoint")
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """``repair`` names the one thing that may be done before sending once more; ``cooldown`` is in seconds."""
+
+    error: UpstreamError | AccountPaused
+    scope: Scope
+    repair: Repair = "none"
+    cooldown: float | None = None
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    message: str = ""
+    code: str = ""
+    param: str | None = None
+
+
+def read_error_body(body: bytes) -> ErrorBody:
+    """Mostly ``text/plain`` even when it is JSON, and not always wrapped in ``error`` (upstream.md §0.1 item 2)."""
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        text = body[:500].decode("utf-8", "replace").strip()
+        return ErrorBody("" if text.lstrip().lower().startswith(("<!doctype", "<html")) else text)
+    inner = value.get("error", value) if isinstance(value, dict) else value
+    if not isinstance(inner, dict):
+        return ErrorBody(str(inner)[:500])
+    param = inner.get("param")
+    return ErrorBody(
+        str(inner.get("message") or "")[:500],
+        str(inner.get("code") or ""),
+        param if isinstance(param, str) else None,
+    )
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Seconds from now: whole seconds or an HTTP date; what is negative or absurd is ignored (§12, end)."""
+    if value is None:
+        return None
+    value = value.strip()
+    if re.fullmatch(r"\d{1,9}", value):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    wait = (moment - datetime.fromtimestamp(now, UTC)).total_seconds()
+    return wait if wait >= 0 else None
+
+
+def clamp_cooldown(seconds: float | None) -> float:
+    return DEFAULT_COOLDOWN if seconds is None else min(max(seconds, MIN_COOLDOWN), MAX_COOLDOWN)
+
+
+def is_warning(status: int, body: bytes) -> bool:
+    """GitHub's word that the account is judged abusive: nothing more may be sent on it."""
+    text = body[:4000].decode("utf-8", "replace").lower()
+    return status == 403 and any(words in text for words in (*WARNINGS, *WARNING_IDS))
+
+
+def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Outcome:
+    """``status`` is not 200; ``now`` is wall-clock seconds."""
+    said = read_error_body(body)
+    retry_after = parse_retry_after(headers.get("retry-after"), now)
+    if is_warning(status, body):
+        return Outcome(paused(said.message), "warning")
+    match status:
+        case 400:
+            return _bad_request(said)
+        case 401:
+            return _unauthorized(said)
+        case 402:
+            return _quota(said, retry_after)
+        case 408:
+            return Outcome(_refused(said, 408, "upstream timed out reading the request"), "request", "resend")
+        case 421:
+            return Outcome(_refused(said, 421, "this host does not serve the account"), "request", "reread_host")
+        case 422:
+            message = said.message or "upstream's filter refused the prompt"
+            return Outcome(ContentFiltered(message, code=said.code or None), "request")
+        case 429:
+            return _rate_limit(said, retry_after)
+        case _ if status >= 500:
+            message = f"upstream answered {status}" + (f": {said.message}" if said.message else "")
+            return Outcome(UpstreamOverloaded(message, status=status, retry_after=retry_after), "upstream")
+        case _:
+            return Outcome(_refused(said, status if status in {403, 404, 405, 413} else 400), "request")
+
+
+def paused(message: str) -> AccountPaused:
+    return AccountPaused(
+        f"GitHub warned about this account: {message}",
+        remedy="Nothing more is sent on it. Read https://docs.github.com/en/site-policy, then run "
+        "`copilot-trio acknowledge` once it is cleared.",
+    )
+
+
+def _refused(said: ErrorBody, status: int, default: str = "") -> UpstreamRefused:
+    fallback = default or f"upstream refused the request with {status} and no reason"
+    return UpstreamRefused(said.message or fallback, status=status, code=said.code or None, param=said.param)
+
+
+def _bad_request(said: ErrorBody) -> Outcome:
+    found = _PROMPT_TOKENS.search(said.message) or _PROMPT_TOO_LONG.search(said.message)
+    if found:
+        return Outcome(ContextTooLong(int(found[1]), int(found[2])), "request")
+    if said.code == "unsupported_api_for_model" or _WRONG_ENDPOINT.search(said.message):
+        return Outcome(_refused(said, 400), "request", "switch_endpoint")
+    if _SIGNATURE.search(said.message):
+        return Outcome(_refused(said, 400), "request", "drop_thinking")
+    if said.code in {"model_not_supported", "model_not_available_for_integrator"}:
+        return Outcome(_refused(ErrorBody(said.message, "model_not_found", "model"), 404), "request")
+    return Outcome(_refused(said, 400), "request")
+
+
+def _unauthorized(said: ErrorBody) -> Outcome:
+    if "does not belong to this connection" in said.message:  # not a token problem (§0.1 item 4)
+        return Outcome(_refused(said, 400), "request")
+    error = AccountRejected(
+        f"upstream refuses the account's credential: {said.message}",
+        remedy="Run `copilot-trio auth` to sign in again.",
+    )
+    permanent = "Copilot Requests permission" in said.message or "Personal Access Token" in said.message
+    return Outcome(error, "account", "none" if permanent else "refresh_token")
+
+
+def _quota(said: ErrorBody, retry_after: float | None) -> Outcome:
+    cooldown = clamp_cooldown(MAX_COOLDOWN if retry_after is None else retry_after)
+    error = QuotaExhausted(
+        f"the account's Copilot quota is used up: {said.message or said.code}",
+        remedy="A model without extra cost may still answer.",
+        retry_after=cooldown,
+    )
+    return Outcome(error, "account", cooldown=cooldown)
+
+
+def _rate_limit(said: ErrorBody, retry_after: float | None) -> Outcome:
+    cooldown = clamp_cooldown(retry_after)
+    error = RateLimited(
+        f"upstream limits the rate: {said.message or said.code or 'no reason given'}",
+        remedy=f"Wait {cooldown:.0f} s.",
+        retry_after=cooldown,
+    )
+    scope: Scope = "model" if said.code.partition(":")[0] in MODEL_RATE_LIMITS else "account"
+    return Outcome(error, scope, cooldown=cooldown)

@@ -1,0 +1,72 @@
+"""The configured accounts, and the lease: the right to send one request through one of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+
+from copilot_trio.errors import AccountPaused, NoAccount, RateLimited
+
+from .account import Account
+from .outcome import Outcome
+
+Paused = Callable[[Account], None]
+"""Told when GitHub warned about an account, so that it stays paused over a restart."""
+
+
+class Accounts:
+    def __init__(
+        self, accounts: Sequence[Account], *, max_wait: float = 30.0, on_paused: Paused = lambda _: None
+    ) -> None:
+        self.accounts = list(accounts)
+        self._max_wait = max_wait
+        self._on_paused = on_paused
+
+    def __repr__(self) -> str:
+        return f"<Accounts {self.accounts!r}>"
+
+    def preferred(self) -> Account:
+        """The account that requests go to: the first that is active. Raises ``AccountPaused`` or ``NoAccount``."""
+        paused: AccountPaused | None = None
+        for account in self.accounts:
+            if account.warning is not None:
+                paused = account.warning
+            elif account.record.status == "active":
+                return account
+            # A warned account's conversations do not move on to another by themselves (product.md §4.5).
+            if paused is not None:
+                raise paused
+        raise NoAccount("no account is ready", remedy="Run `copilot-trio auth` to sign in to GitHub.")
+
+    @asynccontextmanager
+    async def lease(self, model: str) -> AsyncIterator[Account]:
+        """Wait for a cooldown if it is short, else raise ``RateLimited`` with the time that is left."""
+        account = self.preferred()
+        waited = 0.0
+        while (rest := account.resting(model)) is not None:
+            seconds, why = rest
+            if waited + seconds > self._max_wait:
+                raise RateLimited(
+                    f"account {account.label} is cooling down for {seconds:.0f} s: {why.cause}",
+                    remedy="Nothing was sent.",
+                    retry_after=seconds,
+                    code=why.code,
+                )
+            waited += seconds
+            await trio.sleep(seconds)
+        account = self.preferred()  # it may have been paused meanwhile
+        account.in_flight += 1
+        try:
+            yield account
+        finally:
+            account.in_flight -= 1
+
+    def judge(self, account: Account, outcome: Outcome, model: str) -> None:
+        """Let a refusal have its effect on the account that it came from."""
+        if isinstance(outcome.error, AccountPaused):
+            account.warning = outcome.error
+            self._on_paused(account)
+        elif outcome.cooldown is not None and outcome.scope in {"model", "account"}:
+            account.rest(outcome.cooldown, outcome.error, model=model if outcome.scope == "model" else "")

@@ -1,0 +1,1 @@
+"""OpenAI chat completions as Copilot speaks them (upstream.md §7)."""

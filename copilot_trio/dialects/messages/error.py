@@ -1,0 +1,39 @@
+"""Anthropic's error envelope."""
+
+from __future__ import annotations
+
+import msgspec
+
+from copilot_trio.errors import Kind, ProxyError
+
+_encode = msgspec.json.Encoder().encode
+
+TYPES: dict[Kind, str] = {
+    "internal": "api_error",
+    "too_large": "request_too_large",
+    "unauthorized": "authentication_error",
+    "forbidden": "permission_error",
+    "paused": "permission_error",
+    "not_found": "not_found_error",
+    "model_not_found": "not_found_error",
+    "no_account": "overloaded_error",
+    "overloaded": "overloaded_error",
+    "upstream": "api_error",
+    "account_rejected": "api_error",
+    "timeout": "timeout_error",
+    "request_timeout": "timeout_error",
+    "rate_limited": "rate_limit_error",
+    "quota": "billing_error",
+}
+
+
+def render_error(error: ProxyError, request_id: str = "") -> bytes:
+    kind = TYPES.get(error.kind, "invalid_request_error")
+    envelope: dict[str, object] = {"type": "error", "error": {"type": kind, "message": str(error)}}
+    if request_id:
+        envelope["request_id"] = request_id
+    return _encode(envelope)
+
+
+def render_stream_error(error: ProxyError) -> bytes:
+    return b"event: error\ndata: " + render_error(error) + b"\n\n"

@@ -1,0 +1,194 @@
+"""An Anthropic Messages request, parsed into a conversation."""
+
+from __future__ import annotations
+
+import msgspec
+
+from copilot_trio.errors import BadRequest
+from copilot_trio.turn import (
+    Conversation,
+    Document,
+    Image,
+    Message,
+    Part,
+    Reasoning,
+    RedactedThinking,
+    Role,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+
+from .wire import Block, MessageIn, RequestIn, ThinkingIn, ToolChoiceIn, ToolIn
+
+# Claude Code's transport header in disguise: it changes with every prompt and spoils the cache (product.md §5.9).
+BILLING_HEADER = "x-anthropic-billing-header:"
+ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
+EMPTY_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
+
+_decode_request = msgspec.json.Decoder(RequestIn).decode
+_decode_block = msgspec.json.Decoder(Block).decode
+_decode_content = msgspec.json.Decoder(str | list[msgspec.Raw] | None).decode
+
+
+def parse_request(body: bytes) -> Conversation:
+    """Raises ``BadRequest`` naming the field. Nothing of the prompt is lost: what is unknown becomes text."""
+    try:
+        request = _decode_request(body)
+        return Conversation(
+            messages=(*_system(request.system), *(_message(message) for message in request.messages)),
+            tools=tuple(_tool(tool) for tool in request.tools or ()),
+            tool_choice=_tool_choice(request.tool_choice),
+            parallel_tools=False if request.tool_choice and request.tool_choice.disable_parallel_tool_use else None,
+            reasoning=_reasoning(request),
+            max_tokens=request.max_tokens,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            stop=tuple(request.stop_sequences or ()),
+            output_schema=_output_schema(request),
+            stream=bool(request.stream),
+        )
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"the request does not follow the Messages API: {error}") from None
+
+
+def _system(system: str | list[Block] | None) -> list[Message]:
+    if not system:
+        return []
+    if isinstance(system, str):
+        return [Message("system", (Text(system),))]
+    blocks = [block for block in system if block.text and not block.text.startswith(BILLING_HEADER)]
+    if not blocks:
+        return []
+    marked = any(block.cache_control for block in blocks)
+    return [Message("system", tuple(Text(block.text) for block in blocks), cache_breakpoint=marked)]
+
+
+def _message(message: MessageIn) -> Message:
+    role = _role(message.role)
+    if isinstance(message.content, str):
+        return Message(role, (Text(message.content),) if message.content else ())
+    parts: list[Part] = []
+    marked = False
+    for raw in message.content:
+        block = _decode_block(raw)
+        marked = marked or block.cache_control is not None
+        parts.append(_part(block, raw))
+    return Message(role, tuple(parts), cache_breakpoint=marked)
+
+
+def _role(role: str) -> Role:
+    if role in ROLES:
+        return ROLES[role]
+    raise BadRequest(f"messages: role `{role}` is none of user, assistant, system", param="messages")
+
+
+def _part(block: Block, raw: msgspec.Raw) -> Part:
+    match block.type:
+        case "text":
+            return Text(block.text)
+        case "image":
+            return _image(block)
+        case "document":
+            return _document(block)
+        case "thinking":
+            return Thinking(block.thinking, block.signature)
+        case "redacted_thinking":
+            return RedactedThinking(block.data)
+        case "tool_use":
+            return ToolCall(block.id, block.name, bytes(block.input).decode() or "{}")
+        case "tool_result":
+            return ToolResult(block.tool_use_id, _result_parts(block.content), bool(block.is_error))
+        case _:
+            return Text(_unknown(block, raw))
+
+
+def _unknown(block: Block, raw: msgspec.Raw) -> str:
+    """A block that only Anthropic's own servers run: its JSON still tells the model what happened."""
+    if block.type == "tool_reference":
+        return f"Tool {block.tool_name} is now available."
+    return bytes(raw).decode("utf-8", "replace")
+
+
+def _result_parts(content: msgspec.Raw) -> tuple[Text | Image | Document, ...]:
+    raw_parts = _decode_content(content) if bytes(content) else None
+    if raw_parts is None:
+        return ()
+    if isinstance(raw_parts, str):
+        return (Text(raw_parts),)
+    parts: list[Text | Image | Document] = []
+    for raw in raw_parts:
+        part = _part(_decode_block(raw), raw)
+        parts.append(part if isinstance(part, Text | Image | Document) else Text(bytes(raw).decode("utf-8", "replace")))
+    return tuple(parts)
+
+
+def _image(block: Block) -> Image:
+    source = block.source
+    if source.type == "url" or source.url:
+        return Image(url=source.url)
+    if not source.data:
+        raise BadRequest(f"an image of source type `{source.type}` cannot be passed on", param="messages")
+    return Image(media_type=source.media_type, data=source.data)
+
+
+def _document(block: Block) -> Document:
+    source, title = block.source, block.title or ""
+    match source.type:
+        case "text":
+            return Document(media_type="text/plain", text=source.data, title=title)
+        case "url":
+            return Document(url=source.url, title=title)
+        case "content":
+            parts = _result_parts(source.content)
+            return Document(
+                media_type="text/plain",
+                text="\n".join(part.text for part in parts if isinstance(part, Text)),
+                title=title,
+            )
+        case _:
+            return Document(media_type=source.media_type, data=source.data, title=title)
+
+
+def _tool(tool: ToolIn) -> Tool:
+    if tool.type not in {None, "custom"}:
+        raise BadRequest(
+            f"the server tool `{tool.type}` runs at Anthropic, and this model is reached through another API",
+            remedy="Leave the tool out, or choose a Claude model.",
+            param="tools",
+        )
+    schema = tool.input_schema if bytes(tool.input_schema) else EMPTY_SCHEMA
+    return Tool(tool.name, tool.description or "", schema, tool.strict)
+
+
+def _tool_choice(choice: ToolChoiceIn | None) -> ToolChoice | None:
+    match choice:
+        case None:
+            return None
+        case ToolChoiceIn(type="auto" | "any" | "none" as mode):
+            return ToolChoice(mode)
+        case ToolChoiceIn(type="tool", name=name):
+            return ToolChoice("tool", name)
+        case _:
+            raise BadRequest(f"tool_choice: type `{choice.type}` is unknown", param="tool_choice")
+
+
+def _reasoning(request: RequestIn) -> Reasoning:
+    effort = request.output_config.effort if request.output_config else None
+    match request.thinking:
+        case None:
+            return Reasoning(None, None, effort)
+        case ThinkingIn(type="disabled"):
+            return Reasoning(False)
+        case ThinkingIn(budget_tokens=budget):
+            return Reasoning(True, budget, effort)
+
+
+def _output_schema(request: RequestIn) -> msgspec.Raw | None:
+    output = request.output_config.format if request.output_config else None
+    if output is None or output.type != "json_schema" or not bytes(output.schema):
+        return None
+    return output.schema

@@ -1,0 +1,227 @@
+"""Same dialect in and out: the bytes go on as they came, and a reader beside them looks for usage and the end.
+
+Whole events only are handed on, so that a heartbeat or an error never lands inside one. Bytes change in two cases:
+where we renamed the model, its name is put back; and the ``[DONE]`` that Copilot sends after ``message_stop`` is left
+out, for Anthropic's SDKs choke on it (upstream.md §10.2).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+import msgspec
+
+from copilot_trio.errors import StreamTruncated
+from copilot_trio.sse import MAX_EVENT_SIZE, last_boundary
+from copilot_trio.turn import Usage
+
+from . import splice
+from .chat.wire import Chunk, usage_of
+from .messages.wire import MessageOut, OutputDetails, StreamEvent, UsageOut
+
+_SPACED_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_MESSAGE_STOP = re.compile(rb'"type"\s*:\s*"message_stop"')
+_ERROR_TYPE = re.compile(rb'"type"\s*:\s*"error"')
+_DONE_EVENT = re.compile(rb"^data: ?\[DONE\](?:\r?\n){1,2}", re.MULTILINE)
+_MODEL_VALUE = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*+")')
+
+_decode_chunk = msgspec.json.Decoder(Chunk).decode
+_decode_event = msgspec.json.Decoder(StreamEvent).decode
+_decode_message = msgspec.json.Decoder(MessageOut).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Watch(Protocol):
+    """Reads whole events of one dialect; ``look`` returns the bytes to hand on."""
+
+    usage: Usage | None
+    ended: bool  # the terminal event was seen
+    failed: bool  # an error event was seen, which ends a stream too
+
+    def look(self, block: bytes, /) -> bytes: ...
+    def ending(self) -> bytes: ...
+
+
+class Passthrough:
+    """A ``BodyRelay`` for one dialect's own stream."""
+
+    def __init__(self, watch: Watch, shown_model: str | None = None) -> None:
+        self._watch = watch
+        self._shown_model = shown_model  # what to call the model; None: as upstream calls it
+        self._rest = b""
+        self.started = False
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._watch.usage
+
+    def feed(self, chunk: bytes) -> bytes:
+        block = self._rest + chunk if self._rest else chunk
+        end = last_boundary(block)
+        if end < len(block):
+            self._rest = block[end:]
+            if len(self._rest) > MAX_EVENT_SIZE:
+                raise StreamTruncated(f"upstream sent an event of more than {MAX_EVENT_SIZE} bytes")
+            if not end:
+                return b""
+            block = block[:end]
+        else:
+            self._rest = b""
+        return self._pass(block)
+
+    def finish(self) -> bytes:
+        """Raises ``StreamTruncated`` where neither a terminal nor an error event came."""
+        ending = b""
+        if self._rest and _is_whole(self._rest):
+            ending = self._pass(self._rest.rstrip(b"\r\n") + b"\n\n")
+        if not (self._watch.ended or self._watch.failed):
+            error = StreamTruncated("upstream closed the stream before the end of the answer")
+            error.partial = ending
+            raise error
+        return ending + self._watch.ending()
+
+    def _pass(self, block: bytes) -> bytes:
+        self.started = True
+        shown = self._watch.look(block)
+        return shown if self._shown_model is None else rename_in_events(shown, self._shown_model)
+
+
+class ChatWatch:
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.ended = False
+        self.failed = False
+        self._done = False
+
+    def look(self, block: bytes) -> bytes:
+        if b'"finish_reason":"' in block or (b'"finish_reason": ' in block and _SPACED_FINISH.search(block)):
+            self.ended = True
+        if b'"usage":{' in block or b'"usage": {' in block or b'"error"' in block:
+            self._read(block)
+        if b"data: [DONE]" in block:
+            self._done = True
+        return block
+
+    def ending(self) -> bytes:
+        return b"" if self._done else b"data: [DONE]\n\n"
+
+    def _read(self, block: bytes) -> None:
+        for data in _data_lines(block):
+            try:
+                chunk = _decode_chunk(data)
+            except msgspec.DecodeError:
+                continue
+            self.usage = usage_of(chunk) or self.usage
+            self.failed = self.failed or (chunk.error is not None and not chunk.choices)
+
+
+class MessagesWatch:
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.ended = False
+        self.failed = False
+
+    def look(self, block: bytes) -> bytes:
+        if b'"usage"' in block:
+            self._read(block)
+        if b'"message_stop"' in block and _MESSAGE_STOP.search(block):
+            self.ended = True
+        if b'"error"' in block and _ERROR_TYPE.search(block):
+            self.failed = True
+        return _DONE_EVENT.sub(b"", block) if b"[DONE]" in block else block
+
+    def ending(self) -> bytes:
+        return b""
+
+    def _read(self, block: bytes) -> None:
+        for data in _data_lines(block):
+            try:
+                event = _decode_event(data)
+            except msgspec.DecodeError:
+                continue
+            if event.message is not None and event.message.usage is not None:
+                self.usage = _merge(Usage(), event.message.usage, None)
+            elif event.usage is not None:
+                cost = event.copilot_usage.total_nano_aiu if event.copilot_usage else None
+                self.usage = _merge(self.usage or Usage(), event.usage, cost)
+
+
+def _merge(before: Usage, now: UsageOut, nano_aiu: int | None) -> Usage:
+    """``message_delta`` repeats what it knows; what it leaves out stays as ``message_start`` had it."""
+    details = now.output_tokens_details or OutputDetails(before.reasoning_tokens)
+    return Usage(
+        before.input_tokens if now.input_tokens is None else now.input_tokens,
+        before.output_tokens if now.output_tokens is None else now.output_tokens,
+        before.cache_read_tokens if now.cache_read_input_tokens is None else now.cache_read_input_tokens,
+        before.cache_write_tokens if now.cache_creation_input_tokens is None else now.cache_creation_input_tokens,
+        details.thinking_tokens,
+        before.nano_aiu if nano_aiu is None else nano_aiu,
+    )
+
+
+def chat_usage(body: bytes) -> Usage | None:
+    """Usage of a whole chat reply, or None."""
+    try:
+        return usage_of(_decode_chunk(body))
+    except msgspec.DecodeError:
+        return None
+
+
+def messages_usage(body: bytes) -> Usage | None:
+    """Usage of a whole messages reply, or None."""
+    try:
+        message = _decode_message(body)
+    except msgspec.DecodeError:
+        return None
+    if message.usage is None:
+        return None
+    return _merge(Usage(), message.usage, message.copilot_usage.total_nano_aiu if message.copilot_usage else None)
+
+
+def rename_in_events(block: bytes, model: str) -> bytes:
+    """Put ``model`` wherever an event names the model: at its top, or in the ``message`` of ``message_start``."""
+    if b'"model"' not in block:
+        return block
+    return b"\n".join(
+        line[:5] + _rename(line[5:], model) if line.startswith(b"data:") and b'"model"' in line else line
+        for line in block.split(b"\n")
+    )
+
+
+def rename_in_reply(body: bytes, model: str) -> bytes:
+    """The same for a whole reply; what is not JSON stays as it is."""
+    return _rename(body, model)
+
+
+def _rename(data: bytes, model: str) -> bytes:
+    new = _encode(model)
+    if data.count(b'"model"') == 1 and (match := _MODEL_VALUE.search(data)) is not None:
+        return data[: match.start(1)] + new + data[match.end(1) :]
+    try:
+        top = splice.whole(data)
+        message = splice.member(data, top, "message")
+        at = splice.member(data, top, "model") or (message and splice.member(data, message, "model"))
+    except (msgspec.DecodeError, ValueError):
+        return data
+    if at is None:
+        return data
+    edit = splice.Splice(data)
+    edit.replace(at, new)
+    return edit.apply()
+
+
+def _data_lines(block: bytes) -> list[bytes]:
+    return [line[5:].strip() for line in block.splitlines() if line.startswith(b"data:")]
+
+
+def _is_whole(rest: bytes) -> bool:
+    """Is an event without its blank line complete in itself?"""
+    data = b"\n".join(_data_lines(rest))
+    if data == b"[DONE]":
+        return True
+    try:
+        msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return False
+    return True

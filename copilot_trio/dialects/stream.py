@@ -1,0 +1,79 @@
+"""A translator is a decoder for one dialect joined to an encoder for another. No I/O."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from copilot_trio.errors import StreamTruncated, UpstreamError
+from copilot_trio.sse import SSEDecoder, SSEEvent, SSETooLong
+from copilot_trio.turn import Event, Finished, Usage
+
+
+class StreamDecoder(Protocol):
+    """Wire to turn. Raises ``UpstreamError`` for an error in the stream, and in ``finish`` for an unfinished turn."""
+
+    def feed(self, event: SSEEvent, /) -> list[Event]: ...
+    def finish(self) -> list[Event]: ...
+
+
+class StreamEncoder(Protocol):
+    """Turn to wire."""
+
+    def feed(self, event: Event, /) -> bytes: ...
+
+
+class BodyRelay(Protocol):
+    """What carries a streamed body downstream: translated, or byte for byte.
+
+    ``feed`` takes what one upstream read brought and returns what one downstream write sends: whole events only.
+    ``finish`` returns the rest, or raises ``UpstreamError`` where the answer is not complete.
+    """
+
+    @property
+    def usage(self) -> Usage | None: ...
+    @property
+    def started(self) -> bool: ...
+    def feed(self, chunk: bytes, /) -> bytes: ...
+    def finish(self) -> bytes: ...
+
+
+class StreamTranslator:
+    """One dialect's decoder joined to another's encoder: bytes to bytes, any chunking gives the same output."""
+
+    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder) -> None:
+        self._sse = SSEDecoder()
+        self._decoder = decoder
+        self._encoder = encoder
+        self.usage: Usage | None = None
+        self.started = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        try:
+            events = self._sse.feed(chunk)
+        except SSETooLong as error:
+            raise StreamTruncated(f"upstream sent {error}") from error
+        return self._translate(events)
+
+    def finish(self) -> bytes:
+        ending = self._translate(self._sse.finish())
+        return ending + self._encode(self._decoder.finish())
+
+    def _translate(self, events: list[SSEEvent]) -> bytes:
+        out: list[bytes] = []
+        decode, encode = self._decoder.feed, self._encoder.feed
+        try:
+            for event in events:
+                out += [encode(turn) for turn in decode(event)]
+        except UpstreamError as error:
+            # What came before the failure in this very read is the client's all the same.
+            error.partial = b"".join(out)
+            raise
+        if out:
+            self.started = True
+        return b"".join(out)
+
+    def _encode(self, turns: list[Event]) -> bytes:
+        for turn in turns:
+            if isinstance(turn, Finished):
+                self.usage = turn.usage
+        return b"".join(self._encoder.feed(turn) for turn in turns)

@@ -1,0 +1,202 @@
+"""Everything that can go wrong with a request, named once.
+
+Raised anywhere, turned into bytes only by a dialect. ``kind`` and ``status`` are class attributes, so this module
+is the table: what went wrong, the status, whether it cost the user anything.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Kind = Literal[
+    "internal", "bad_request", "too_large", "unauthorized", "forbidden", "not_found", "method_not_allowed",
+    "unsupported_media", "request_timeout", "head_too_large", "upgrade_required", "no_account", "upstream", "timeout",
+    "overloaded", "rate_limited", "quota", "account_rejected", "paused", "refused", "context_too_long", "filtered",
+    "model_not_found",
+]  # fmt: skip
+
+Cost = Literal["none", "unknown"]
+COST_SENTENCES: dict[Cost, str] = {"none": "Nothing was charged.", "unknown": "It may have been charged."}
+
+
+class ProxyError(Exception):
+    """Base class. ``str(error)`` is what a client gets to read: cause, remedy, cost; never a secret.
+
+    ``cost`` says whether upstream may have run the request; ``retry_after`` is in seconds.
+    """
+
+    kind: Kind = "internal"
+    status = 500
+    code: str | None = None
+    cost: Cost = "none"
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        remedy: str = "",
+        cost: Cost | None = None,
+        retry_after: float | None = None,
+        code: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        self.cause = cause
+        self.remedy = remedy
+        if cost is not None:
+            self.cost = cost
+        if code is not None:
+            self.code = code
+        self.param = param
+        self.retry_after = retry_after
+        super().__init__(" ".join(filter(None, [_sentence(cause), remedy, COST_SENTENCES[self.cost]])))
+
+
+def _sentence(cause: str) -> str:
+    return cause if cause.endswith((".", "!", "?", ":")) or not cause else cause + "."
+
+
+class BadRequest(ProxyError):
+    kind, status, code = "bad_request", 400, "invalid_request"
+
+
+class TooLarge(BadRequest):
+    kind, status, code = "too_large", 413, "request_too_large"
+
+
+class HeadTooLarge(BadRequest):
+    kind, status, code = "head_too_large", 431, "header_too_large"
+
+
+class RequestTimeout(BadRequest):
+    kind, status, code = "request_timeout", 408, "request_timeout"
+
+
+class UnsupportedMedia(BadRequest):
+    kind, status, code = "unsupported_media", 415, "unsupported_media_type"
+
+
+class NotImplementedHere(BadRequest):
+    """A part of HTTP or of an API that this server does not speak."""
+
+    kind, status, code = "bad_request", 501, "not_implemented"
+
+
+class Unauthorized(ProxyError):
+    kind, status, code = "unauthorized", 401, "invalid_api_key"
+
+
+class Forbidden(ProxyError):
+    kind, status, code = "forbidden", 403, "forbidden"
+
+
+class NotFound(ProxyError):
+    kind, status, code = "not_found", 404, "not_found"
+
+
+class ModelNotFound(NotFound):
+    kind, code = "model_not_found", "model_not_found"
+
+
+class MethodNotAllowed(ProxyError):
+    kind, status, code = "method_not_allowed", 405, "method_not_allowed"
+
+    def __init__(self, cause: str, *, allow: str) -> None:
+        super().__init__(cause, remedy=f"Use {allow}.")
+        self.allow = allow
+
+
+class UpgradeRequired(ProxyError):
+    """A WebSocket where none is served: Codex falls back to POST at a 426, and at nothing else (clients.md §2)."""
+
+    kind, status, code = "upgrade_required", 426, "websocket_not_served"
+
+
+class NoAccount(ProxyError):
+    """No account is configured, or none can carry the request for other reasons than limits."""
+
+    kind, status, code = "no_account", 503, "no_account"
+
+
+class AccountPaused(ProxyError):
+    """GitHub warned about the account; nothing is sent on it until a person acknowledges (product.md §4.5)."""
+
+    kind, status, code = "paused", 403, "account_paused"
+
+
+class UpstreamError(ProxyError):
+    """Copilot, or the way to it, failed."""
+
+    kind, status, code = "upstream", 502, "upstream_error"
+    cost: Cost = "unknown"
+    account = ""  # label, set by the lease it happened under
+    partial = b""  # what a stream still brought, in the client's dialect, before it failed
+
+
+class UpstreamUnreachable(UpstreamError):
+    """Nothing was written: DNS, proxy, connect or TLS failed."""
+
+    code = "upstream_unreachable"
+    cost: Cost = "none"
+
+
+class UpstreamTimeout(UpstreamError):
+    kind, status, code = "timeout", 504, "upstream_timeout"
+
+
+class UpstreamOverloaded(UpstreamError):
+    """A 5xx that upstream answered itself; passed on with its status."""
+
+    kind, status, code = "overloaded", 503, "upstream_error"
+
+    def __init__(self, cause: str, *, status: int, retry_after: float | None = None) -> None:
+        super().__init__(cause, retry_after=retry_after)
+        self.status = status
+
+
+class StreamTruncated(UpstreamError):
+    """The stream ended before its terminal event."""
+
+    code = "stream_truncated"
+
+
+class RateLimited(UpstreamError):
+    kind, status, code = "rate_limited", 429, "rate_limit_exceeded"
+    cost: Cost = "none"
+
+
+class QuotaExhausted(UpstreamError):
+    kind, status, code = "quota", 429, "insufficient_quota"
+    cost: Cost = "none"
+
+
+class AccountRejected(UpstreamError):
+    """GitHub refuses the account's credential, after one refresh."""
+
+    kind, status, code = "account_rejected", 502, "account_rejected"
+    cost: Cost = "none"
+
+
+class UpstreamRefused(UpstreamError):
+    """A 4xx about the request itself: no other account will think better of it."""
+
+    kind, status, code = "refused", 400, "upstream_refused"
+    cost: Cost = "none"
+
+    def __init__(self, cause: str, *, status: int, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(cause, code=code, param=param)
+        self.status = status
+
+
+class ContextTooLong(UpstreamError):
+    """``str`` begins with the words that Claude Code compacts at (clients.md §3.7)."""
+
+    kind, status, code = "context_too_long", 400, "context_length_exceeded"
+    cost: Cost = "none"
+
+    def __init__(self, tokens: int, limit: int) -> None:
+        super().__init__(f"prompt is too long: {tokens} tokens > {limit} maximum", remedy="Shorten the conversation.")
+
+
+class ContentFiltered(UpstreamError):
+    kind, status, code = "filtered", 400, "content_filter"
+    cost: Cost = "none"

@@ -1,0 +1,1 @@
+"""GitHub's own API: sign-in, tokens, hosts."""

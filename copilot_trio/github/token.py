@@ -1,0 +1,186 @@
+"""The Copilot token of an account: exchanged, refreshed before it ends, one exchange at a time (product.md §4.7)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import msgspec
+import trio
+
+from copilot_trio.accounts.account import Account, CopilotToken
+from copilot_trio.accounts.outcome import clamp_cooldown, is_warning, parse_retry_after, paused, read_error_body
+from copilot_trio.errors import (
+    AccountPaused,
+    AccountRejected,
+    ProxyError,
+    RateLimited,
+    UpstreamError,
+    UpstreamOverloaded,
+)
+from copilot_trio.upstream.identity import Identity, github_headers
+
+from .hosts import allowed_copilot_base
+
+logger = logging.getLogger(__name__)
+
+MAX_REPLY = 256 * 1024
+SKEW = 60.0  # seconds kept in hand before a token's stated end
+LONGEST_REFRESH = 24 * 3600.0
+
+
+class _Endpoints(msgspec.Struct):
+    api: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    token: str
+    expires_at: float = 0
+    refresh_in: float = 1500
+    endpoints: _Endpoints | None = None
+
+
+class _Details(msgspec.Struct):
+    message: str = ""
+    url: str = ""
+    notification_id: str = ""
+
+
+class _Refusal(msgspec.Struct):
+    message: str = ""
+    error_details: _Details | None = None
+
+
+class _User(msgspec.Struct):
+    login: str = ""
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope, strict=False).decode
+_decode_refusal = msgspec.json.Decoder(_Refusal).decode
+_decode_user = msgspec.json.Decoder(_User).decode
+
+OnWarning = Callable[[Account, AccountPaused], None]
+
+
+class TokenSource:
+    """``random`` gives jitter in [0, 1)."""
+
+    def __init__(self, identity: Identity, random: Callable[[], float], on_warning: OnWarning) -> None:
+        self._identity = identity
+        self._random = random
+        self._on_warning = on_warning
+
+    async def token(self, account: Account, *, instead_of: CopilotToken | None = None) -> CopilotToken:
+        """A token that is still good, and not ``instead_of``, which upstream refused.
+
+        Raises ``AccountRejected``, ``AccountPaused``, ``RateLimited``, ``UpstreamError``. A refresh that fails
+        while the old token is valid is logged, not raised.
+        """
+        if (found := self._usable(account, instead_of)) is not None:
+            return found
+        async with account.token_lock:
+            if (found := self._usable(account, instead_of)) is not None:
+                return found
+            try:
+                account.token = await self._exchange(account)
+            except (RateLimited, UpstreamError) as error:
+                old = account.token
+                if isinstance(error, AccountRejected) or old is None or old is instead_of:
+                    raise
+                if trio.current_time() >= old.expires:
+                    raise
+                logger.warning(
+                    "%s: the token could not be refreshed, the old one still holds: %s", account.label, error
+                )
+                account.token = msgspec.structs.replace(old, refresh=trio.current_time() + SKEW)
+            return account.token
+
+    def _usable(self, account: Account, instead_of: CopilotToken | None) -> CopilotToken | None:
+        token = account.token
+        if token is None or token is instead_of or trio.current_time() >= token.refresh:
+            return None
+        return token
+
+    async def _exchange(self, account: Account) -> CopilotToken:
+        if account.warning is not None:
+            raise account.warning
+        url = f"{account.hosts.github_api}/copilot_internal/v2/token"
+        headers = github_headers(self._identity, account.record.github_token)
+        async with account.pool.send("GET", url, headers) as answer:
+            body = await answer.read(MAX_REPLY)
+            if answer.status != 200:
+                error = _refusal(answer.status, answer.headers, body)
+                if isinstance(error, AccountPaused):
+                    self._on_warning(account, error)
+                raise error
+        try:
+            envelope = _decode_envelope(body)
+        except msgspec.DecodeError as error:
+            raise UpstreamError(f"GitHub's token reply cannot be read: {error}", cost="none") from None
+        return self._accept(account, envelope)
+
+    def _accept(self, account: Account, envelope: _Envelope) -> CopilotToken:
+        now = trio.current_time()
+        # refresh_in is a duration, so it holds whatever our wall clock says; expires_at does not.
+        lifetime = min(max(envelope.refresh_in, 2 * SKEW), LONGEST_REFRESH)
+        refresh = now + lifetime * (0.9 + 0.1 * self._random())
+        offered = envelope.endpoints.api if envelope.endpoints else None
+        api = allowed_copilot_base(offered, account.hosts, account.record.account_type)
+        if offered and api != offered.rstrip("/") and account.hosts.copilot is None:
+            logger.warning("%s: GitHub offers a Copilot host that is not on the list; using %s", account.label, api)
+        return CopilotToken(envelope.token, now + lifetime + SKEW, refresh, api)
+
+
+async def fetch_login(account: Account, identity: Identity) -> str:
+    """The account's login. Raises ``AccountRejected`` or ``UpstreamError``."""
+    headers = github_headers(identity, account.record.github_token)
+    async with account.pool.send("GET", f"{account.hosts.github_api}/user", headers) as answer:
+        body = await answer.read(MAX_REPLY)
+        if answer.status != 200:
+            raise _refusal(answer.status, answer.headers, body)
+    try:
+        return _decode_user(body).login
+    except msgspec.DecodeError as error:
+        raise UpstreamError(f"GitHub's user reply cannot be read: {error}", cost="none") from None
+
+
+def _refusal(status: int, headers: dict[str, str], body: bytes) -> ProxyError:
+    """upstream.md §3.2, the table at its end."""
+    if is_warning(status, body):
+        return paused(read_error_body(body).message)
+    said = read_error_body(body).message
+    if status == 401:
+        return AccountRejected("GitHub refuses the account's token", remedy="Run `copilot-trio auth` to sign in again.")
+    limited = status == 429 or (status == 403 and "rate limit" in said.lower())
+    if limited:
+        cooldown = clamp_cooldown(_until_reset(headers))
+        return RateLimited(f"GitHub limits the rate: {said}", retry_after=cooldown)
+    if status == 403:
+        return _no_access(body)
+    if status == 404:
+        return AccountRejected(
+            "GitHub does not know the token endpoint for this kind of token",
+            remedy="Sign in with `copilot-trio auth` instead of a personal access token.",
+        )
+    return UpstreamOverloaded(f"GitHub answered {status} to the token exchange", status=503 if status >= 500 else 502)
+
+
+def _until_reset(headers: dict[str, str]) -> float | None:
+    retry_after = parse_retry_after(headers.get("retry-after"), time.time())
+    reset = headers.get("x-ratelimit-reset", "")
+    if retry_after is None and reset.isdigit():
+        return max(0.0, float(reset) - time.time())
+    return retry_after
+
+
+def _no_access(body: bytes) -> AccountRejected:
+    try:
+        refusal = _decode_refusal(body)
+    except msgspec.DecodeError:
+        refusal = _Refusal()
+    details = refusal.error_details or _Details()
+    cause = details.message or refusal.message or "GitHub grants this account no Copilot"
+    return AccountRejected(
+        cause, remedy=f"See {details.url}." if details.url else "", code=details.notification_id or None
+    )

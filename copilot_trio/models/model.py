@@ -1,0 +1,102 @@
+"""One entry of Copilot's model list, read tolerantly: every field may be missing (upstream.md §6.1)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Endpoint = Literal["/chat/completions", "/v1/messages", "/responses", "ws:/responses"]
+
+
+class Vision(msgspec.Struct, frozen=True):
+    max_prompt_images: int = 0
+    max_prompt_image_size: int = 0
+    supported_media_types: tuple[str, ...] = ()
+
+
+class ModelLimits(msgspec.Struct, frozen=True):
+    max_context_window_tokens: int = 0
+    max_prompt_tokens: int = 0
+    max_output_tokens: int = 0
+    max_non_streaming_output_tokens: int = 0
+    vision: Vision = Vision()
+
+
+class Supports(msgspec.Struct, frozen=True):
+    tool_calls: bool = False
+    parallel_tool_calls: bool = False
+    vision: bool = False
+    structured_outputs: bool = False
+    reasoning_effort: tuple[str, ...] = ()
+    adaptive_thinking: bool = False
+    min_thinking_budget: int = 0
+    max_thinking_budget: int = 0
+    tool_search: bool = False
+    context_editing: bool = False
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    type: str = "chat"
+    family: str = ""
+    tokenizer: str = ""
+    limits: ModelLimits = ModelLimits()
+    supports: Supports = Supports()
+
+
+class Policy(msgspec.Struct, frozen=True):
+    state: str = "enabled"
+
+
+class Model(msgspec.Struct, frozen=True):
+    id: str
+    name: str = ""
+    vendor: str = ""
+    version: str = ""
+    preview: bool = False
+    model_picker_enabled: bool = False
+    policy: Policy | None = None
+    supported_endpoints: tuple[str, ...] = ()
+    billing: dict[str, Any] = {}
+    capabilities: Capabilities = Capabilities()
+    request_headers: dict[str, str] = {}
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """What it can be asked through; an absent list means chat only, or embeddings by type."""
+        if self.supported_endpoints:
+            return self.supported_endpoints
+        return ("/embeddings",) if self.capabilities.type == "embeddings" else ("/chat/completions",)
+
+    @property
+    def limits(self) -> ModelLimits:
+        return self.capabilities.limits
+
+    @property
+    def supports(self) -> Supports:
+        return self.capabilities.supports
+
+
+class _Envelope(msgspec.Struct):
+    data: list[msgspec.Raw]
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_model = msgspec.json.Decoder(Model, strict=False).decode
+
+
+def parse_models(body: bytes) -> tuple[tuple[Model, ...], int]:
+    """The list, duplicates by id removed (first wins), and how many entries could not be read.
+
+    Raises ``msgspec.DecodeError`` if the body is no model list at all.
+    """
+    models: dict[str, Model] = {}
+    unreadable = 0
+    for raw in _decode_envelope(body).data:
+        try:
+            model = _decode_model(raw)
+        except msgspec.DecodeError:
+            unreadable += 1
+            continue
+        models.setdefault(model.id, model)
+    return tuple(models.values()), unreadable

@@ -1,0 +1,100 @@
+"""One downstream request and the writing of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+import h11
+import msgspec
+import trio
+
+from copilot_trio.errors import ProxyError
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+Headers = Sequence[tuple[str, str]]
+
+
+class Request(msgspec.Struct, frozen=True):
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]  # names in lower case; repeated ones joined with ", "
+    body: bytes
+    peer: str = ""  # the socket's address, never a header's claim
+    received: float = 0.0  # trio.current_time() when the body was complete
+
+
+class Exchange:
+    """Handlers write their answer through this; nothing here is an async generator.
+
+    ``started`` turns true when a status line has been chosen: from then on no other status can be sent.
+    """
+
+    def __init__(self, request: Request, connection: Connection, nursery: trio.Nursery | None = None) -> None:
+        self.request = request
+        self.started = False
+        self.status = 0
+        self.extra_headers: list[tuple[str, str]] = []  # what every answer to this request carries
+        self._connection = connection
+        self._nursery = nursery
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.request.method} {self.request.path} {self.status or 'unanswered'}>"
+
+    def start_soon(self, run: Callable[[], Awaitable[object]]) -> None:
+        """Run something beside the handler; it is cancelled when the handler ends. It must not raise."""
+        if self._nursery is None:
+            raise RuntimeError("this exchange has no nursery")
+        self._nursery.start_soon(run)
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Choose status and headers. They go out with the first body bytes."""
+        self.started, self.status = True, status
+        await self._connection.start_response(status, [*headers, *self.extra_headers], self.request)
+
+    async def send(self, data: bytes) -> None:
+        """One write of body bytes. Raises ``trio.BrokenResourceError`` once the client is gone."""
+        if self.request.method != "HEAD" and data:
+            await self._connection.send_body(data)
+
+    async def finish(self) -> None:
+        await self._connection.finish_response()
+
+    async def respond(
+        self, status: int, body: bytes = b"", content_type: str = "application/json", headers: Headers = ()
+    ) -> None:
+        """A whole answer in one write."""
+        framing = [] if status == 204 else [("content-type", content_type), ("content-length", str(len(body)))]
+        self.started, self.status = True, status
+        shown = b"" if self.request.method == "HEAD" or status == 204 else body
+        await self._connection.respond(status, [*framing, *headers, *self.extra_headers], shown, self.request)
+
+    async def abort(self) -> None:
+        """Reset the connection, at any moment: the peer sees an RST."""
+        await self._connection.abort()
+
+    def usable(self) -> bool:
+        return self._connection.usable()
+
+
+Handler = Callable[[Exchange], Awaitable[None]]
+Refuse = Callable[[Exchange, ProxyError], Awaitable[None]]
+
+
+async def refuse_in_plain_text(exchange: Exchange, error: ProxyError) -> None:
+    await exchange.respond(error.status, f"{error}\n".encode(), "text/plain; charset=utf-8")
+
+
+H11Headers = list[tuple[str, str]]
+
+
+def joined_headers(head: h11.Request) -> dict[str, str]:
+    """Lower-case names; values of a repeated name joined, as RFC 9110 §5.3 allows."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in head.headers:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

@@ -1,0 +1,166 @@
+"""A conversation, and what a model says in one turn, in no API's words.
+
+Each dialect parses its own requests into a :class:`Conversation` and decodes its own stream into the events below;
+each renders and encodes from these. Usage is counted here, so it is counted in one place.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+StopReason = Literal["end_turn", "max_tokens", "tool_use", "stop_sequence", "refusal"]
+Role = Literal["system", "user", "assistant"]
+
+
+# ---- what is asked
+
+
+class Text(msgspec.Struct, frozen=True):
+    text: str
+
+
+class Image(msgspec.Struct, frozen=True):
+    """Either ``data`` (base64) with its media type, or a ``url``."""
+
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+
+
+class Document(msgspec.Struct, frozen=True):
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+    text: str = ""
+    title: str = ""
+
+
+class Thinking(msgspec.Struct, frozen=True):
+    """``signature`` is upstream's opaque proof; text and signature go back exactly as they came."""
+
+    text: str
+    signature: str = ""
+
+
+class RedactedThinking(msgspec.Struct, frozen=True):
+    data: str
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    arguments: str  # JSON, as the model or the client wrote it
+
+
+class ToolResult(msgspec.Struct, frozen=True):
+    call_id: str
+    parts: tuple[Text | Image | Document, ...] = ()
+    is_error: bool = False
+
+
+Part = Text | Image | Document | Thinking | RedactedThinking | ToolCall | ToolResult
+
+
+class Message(msgspec.Struct, frozen=True):
+    role: Role
+    parts: tuple[Part, ...]
+    cache_breakpoint: bool = False  # the client marked the prompt cacheable up to here
+
+
+class Tool(msgspec.Struct, frozen=True):
+    name: str
+    description: str
+    schema: msgspec.Raw  # JSON Schema, byte for byte
+    strict: bool | None = None
+
+
+class ToolChoice(msgspec.Struct, frozen=True):
+    mode: Literal["auto", "any", "none", "tool"]
+    name: str = ""
+
+
+class Reasoning(msgspec.Struct, frozen=True):
+    """``wanted`` is None where the client is silent."""
+
+    wanted: bool | None = None
+    budget: int | None = None
+    effort: str | None = None
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tools: bool | None = None
+    reasoning: Reasoning = Reasoning()
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    output_schema: msgspec.Raw | None = None
+    stream: bool = False
+
+
+# ---- what is answered
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Tokens. ``input_tokens`` excludes what was read from or written to the cache; output includes reasoning."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    nano_aiu: int | None = None  # upstream's exact cost; 1e9 are one credit (upstream.md §5.3)
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """Base class. Don't subclass outside this module: encoders match exhaustively."""
+
+
+class Started(Event, frozen=True, gc=False):
+    id: str
+    model: str
+
+
+class TextDelta(Event, frozen=True, gc=False):
+    text: str
+
+
+class ThinkingDelta(Event, frozen=True, gc=False):
+    text: str
+
+
+class ThinkingSigned(Event, frozen=True, gc=False):
+    """The signature of the thinking before it, or, without any, of thinking that upstream keeps to itself."""
+
+    signature: str
+
+
+class ToolCallStarted(Event, frozen=True, gc=False):
+    index: int
+    id: str
+    name: str
+
+
+class ToolCallDelta(Event, frozen=True, gc=False):
+    index: int
+    arguments: str
+
+
+class Finished(Event, frozen=True, gc=False):
+    reason: StopReason
+    usage: Usage
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """A whole answer."""
+
+    id: str
+    model: str
+    parts: tuple[Part, ...]
+    reason: StopReason
+    usage: Usage

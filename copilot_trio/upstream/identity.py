@@ -1,0 +1,87 @@
+"""The headers of every upstream call, in one table (upstream.md §4.1). Settings, not constants of nature."""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+
+from copilot_trio.accounts.account import Account
+
+Headers = list[tuple[str, str]]
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """As which client we present ourselves: VS Code, for the API refuses requests without an editor's version.
+
+    The README and the first run say so plainly.
+    """
+
+    client_id: str = "Iv1.b507a08c87ecfe98"
+    scope: str = "read:user"
+    integration_id: str = "vscode-chat"
+    editor_version: str = "vscode/1.113.0"
+    editor_plugin_version: str = "copilot-chat/0.42.0"
+    user_agent: str = "GitHubCopilotChat/0.42.0"
+    copilot_api_version: str = "2026-06-01"
+    github_api_version: str = "2025-04-01"
+    intent: str = "conversation-agent"
+
+
+def github_headers(identity: Identity, github_token: str | None = None) -> Headers:
+    headers = [
+        ("Accept", "application/json"),
+        ("Accept-Encoding", "identity"),
+        ("User-Agent", identity.user_agent),
+        ("X-GitHub-Api-Version", identity.github_api_version),
+    ]
+    return headers if github_token is None else [("Authorization", f"token {github_token}"), *headers]
+
+
+def copilot_headers(identity: Identity, account: Account, token: str) -> Headers:
+    """What every Copilot call of this account carries, and of no other."""
+    return [
+        ("Authorization", f"Bearer {token}"),
+        ("Accept-Encoding", "identity"),
+        ("Copilot-Integration-Id", identity.integration_id),
+        ("Editor-Version", identity.editor_version),
+        ("Editor-Plugin-Version", identity.editor_plugin_version),
+        ("User-Agent", identity.user_agent),
+        ("X-GitHub-Api-Version", identity.copilot_api_version),
+        ("X-Request-Id", str(uuid.uuid4())),
+        ("VScode-SessionId", account.session_id),
+        ("VScode-MachineId", account.record.machine_id),
+    ]
+
+
+def models_headers(identity: Identity, account: Account, token: str) -> Headers:
+    return [
+        *copilot_headers(identity, account, token),
+        ("OpenAI-Intent", "model-access"),
+        ("Accept", "application/json"),
+    ]
+
+
+def call_headers(
+    identity: Identity,
+    account: Account,
+    token: str,
+    *,
+    initiator: str,
+    vision: bool,
+    betas: str | None,
+    stream: bool,
+) -> Headers:
+    """A model call. ``initiator`` is derived from the request (product.md §5.4) and has no setting."""
+    headers = [
+        *copilot_headers(identity, account, token),
+        ("Content-Type", "application/json"),
+        ("Accept", "text/event-stream" if stream else "application/json"),
+        ("OpenAI-Intent", identity.intent),
+        ("X-Initiator", initiator),
+    ]
+    if vision:
+        headers.append(("Copilot-Vision-Request", "true"))
+    if betas is not None:
+        headers.append(("anthropic-beta", betas))
+    return headers

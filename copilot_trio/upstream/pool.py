@@ -1,0 +1,225 @@
+"""The connections of one account. httpcore's exceptions end here: above, nobody has heard of it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import cast
+
+import httpcore
+import msgspec
+
+from copilot_trio.errors import (
+    StreamTruncated,
+    TooLarge,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+
+from .connection import StaleConnection, UpstreamConnection
+from .network import Dial, NetworkBackend
+
+KEEPALIVE_EXPIRY = 50.0  # seconds; below the 60 that upstream's balancers grant an idle connection
+MAX_IDLE = 8  # the pool walks its list at every request (performance.md §3)
+
+HeaderList = Sequence[tuple[str, str]]
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Seconds (product.md §5.7). ``connect`` covers proxy and TLS; ``read`` ends with the response head."""
+
+    connect: float = 15
+    write: float = 60
+    read: float = 120
+
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+class PoolSnapshot(msgspec.Struct, frozen=True):
+    active: int
+    idle: int
+    connections: tuple[str, ...]
+
+
+class Answer:
+    """An upstream response under way: a status, headers, and a body to be read piece by piece."""
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self.status = response.status
+        self.headers = {
+            name.decode("ascii", "replace").lower(): value.decode("latin-1") for name, value in response.headers
+        }
+        stream = response.stream
+        assert hasattr(stream, "__aiter__")
+        self._pieces = cast("AsyncGenerator[bytes]", stream.__aiter__())
+
+    async def receive(self) -> bytes:
+        """The next piece, as one network read brought it; empty at the end. A cancelled call loses the rest."""
+        with _mapped_body():
+            return await anext(self._pieces, b"")
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises ``TooLarge`` beyond ``limit`` bytes."""
+        parts: list[bytes] = []
+        size = 0
+        while piece := await self.receive():
+            parts.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise TooLarge(f"upstream's answer is over {limit} bytes")
+        return b"".join(parts)
+
+    async def aclose(self) -> None:
+        await self._pieces.aclose()
+
+
+class _Pool(httpcore.AsyncConnectionPool):
+    """httpcore's pool, holding our connections. It never queues: limits are the lease's (architecture.md §0)."""
+
+    def __init__(self, backend: NetworkBackend, ssl_context: Callable[[], ssl.SSLContext]) -> None:
+        super().__init__(network_backend=backend, max_connections=None, max_keepalive_connections=MAX_IDLE)
+        self._backend = backend
+        self._make_ssl_context = ssl_context
+        self.in_flight = 0
+        self.retired = False
+
+    def create_connection(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
+        context = self._make_ssl_context() if origin.scheme == b"https" else None
+        return UpstreamConnection(origin, self._backend, context, KEEPALIVE_EXPIRY)
+
+    async def drop_idle(self) -> None:
+        for connection in self.connections:
+            if connection.is_idle():
+                await connection.aclose()
+
+
+class _ReferencePool(_Pool):
+    """The same with httpcore's own connection, which ours must equal; for tests."""
+
+    def create_connection(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
+        context = self._make_ssl_context() if origin.scheme == b"https" else None
+        return httpcore.AsyncHTTPConnection(
+            origin=origin,
+            ssl_context=context,
+            keepalive_expiry=KEEPALIVE_EXPIRY,
+            network_backend=self._backend,
+        )
+
+
+class AccountPool:
+    """``send`` requests; ``recycle`` to start afresh while running streams go on on the old connections."""
+
+    def __init__(
+        self,
+        dial: Dial,
+        ssl_context: Callable[[], ssl.SSLContext],
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        *,
+        reference: bool = False,
+    ) -> None:
+        self._dial = dial
+        self._ssl_context = ssl_context
+        self._kind = _ReferencePool if reference else _Pool
+        self._timeouts: dict[str, float | None] = {**msgspec.structs.asdict(timeouts), "pool": None}
+        self._current = self._make()
+        self._draining: set[_Pool] = set()
+
+    def _make(self) -> _Pool:
+        return self._kind(NetworkBackend(self._dial), self._ssl_context)
+
+    def __repr__(self) -> str:
+        shown = self.describe()
+        return f"<AccountPool {shown.active} active, {shown.idle} idle, {len(self._draining)} draining>"
+
+    @asynccontextmanager
+    async def send(self, method: str, url: str, headers: HeaderList, body: bytes = b"") -> AsyncIterator[Answer]:
+        """One request, sent again at most once, and only where nothing of it can have run (product.md §4.3).
+
+        Raises ``UpstreamUnreachable``, ``UpstreamTimeout``, ``UpstreamError``. Leaving the block early, by
+        cancellation too, closes the connection at once.
+        """
+        pool = self._current
+        pool.in_flight += 1
+        try:
+            response = await self._send_once_or_again(pool, _request(method, url, headers, body, self._timeouts))
+            try:
+                answer = Answer(response)
+                try:
+                    yield answer
+                finally:
+                    await answer.aclose()
+            finally:
+                await response.aclose()
+        finally:
+            pool.in_flight -= 1
+            await self._close_if_drained(pool)
+
+    async def recycle(self) -> None:
+        """Replace the pool; the old one closes when its last stream ends."""
+        old, self._current = self._current, self._make()
+        old.retired = True
+        self._draining.add(old)
+        await old.drop_idle()
+        await self._close_if_drained(old)
+
+    def describe(self) -> PoolSnapshot:
+        connections = [connection for pool in (self._current, *self._draining) for connection in pool.connections]
+        idle = sum(connection.is_idle() for connection in connections)
+        return PoolSnapshot(len(connections) - idle, idle, tuple(connection.info() for connection in connections))
+
+    async def aclose(self) -> None:
+        for pool in (self._current, *self._draining):
+            await pool.aclose()
+
+    async def _send_once_or_again(self, pool: _Pool, request: httpcore.Request) -> httpcore.Response:
+        with _mapped_head():
+            try:
+                return await pool.handle_async_request(request)
+            except (StaleConnection, httpcore.ConnectError):
+                await pool.drop_idle()
+                return await pool.handle_async_request(request)
+
+    async def _close_if_drained(self, pool: _Pool) -> None:
+        if pool.retired and not pool.in_flight:
+            self._draining.discard(pool)
+            await pool.aclose()
+
+
+def _request(
+    method: str, url: str, headers: HeaderList, body: bytes, timeouts: dict[str, float | None]
+) -> httpcore.Request:
+    parsed = httpcore.URL(url)
+    standard_port = {b"http": 80, b"https": 443}.get(parsed.scheme)
+    host = parsed.host.decode("ascii")
+    shown = f"[{host}]" if ":" in host else host
+    authority = shown if parsed.port in {None, standard_port} else f"{shown}:{parsed.port}"
+    framing = [("content-length", str(len(body)))] if body or method not in {"GET", "HEAD"} else []
+    encoded = [
+        (name.encode("ascii"), value.encode("latin-1")) for name, value in [("Host", authority), *headers, *framing]
+    ]
+    return httpcore.Request(method, parsed, headers=encoded, content=body, extensions={"timeout": timeouts})
+
+
+@contextmanager
+def _mapped_head() -> Iterator[None]:
+    try:
+        yield
+    except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError) as error:
+        raise UpstreamUnreachable(f"upstream cannot be reached: {error}") from error
+    except httpcore.TimeoutException as error:
+        raise UpstreamTimeout("upstream did not answer in time") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        raise UpstreamError(f"the connection to upstream failed: {error}") from error
+
+
+@contextmanager
+def _mapped_body() -> Iterator[None]:
+    try:
+        yield
+    except httpcore.TimeoutException as error:
+        raise UpstreamTimeout("upstream fell silent in mid-answer") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        raise StreamTruncated(f"the connection to upstream broke in mid-answer: {error}") from error
