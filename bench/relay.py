@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
-import sys
 
 import trio
 
@@ -88,8 +86,8 @@ class Relay:
         try:
             while await self._forward(client):
                 pass
-        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
-            pass  # either side went away: drop the other
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError, ValueError):
+            pass  # either side went away, or does not speak HTTP/1.1: drop the other
 
     async def _forward(self, client: trio.SocketStream) -> bool:
         """One request and its response. False when the client connection is over."""
@@ -133,7 +131,6 @@ def main() -> None:
     parser.add_argument("--upstream", required=True, metavar="HOST:PORT")
     arguments = parser.parse_args()
     host, _, port = arguments.upstream.rpartition(":")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     trio.run(serve, arguments.port, host, int(port))
 
 

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
-import signal
 import socket
 import sys
 import time
@@ -41,7 +41,11 @@ class Script:
     @classmethod
     def read(cls, request: bytes) -> Script:
         found = _WORDS.search(request)
-        words = dict(re.findall(r"(events|delay_us|burst|stamp)=(\d+)", found[1].decode("ascii", "replace"))) if found else {}
+        words = (
+            dict(re.findall(r"(events|delay_us|burst|stamp)=(\d+)", found[1].decode("ascii", "replace")))
+            if found
+            else {}
+        )
         script = cls(**{name: int(value) for name, value in words.items()})
         return script if script.events <= _MAX_EVENTS else cls()
 
@@ -153,10 +157,8 @@ async def serve(listener: socket.socket) -> None:
     sections = build_sections(base_url(listener))
 
     async def converse(stream: trio.SocketStream) -> None:
-        try:
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await _Conversation(stream, sections).run()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
 
     await trio.serve_listeners(converse, [trio.SocketListener(trio.socket.from_stdlib_socket(listener))])
 
@@ -175,7 +177,6 @@ def main() -> None:
     parser.add_argument("--python", action="store_true", help="do not use the compiled upstream")
     parser.add_argument("--descriptor", type=int, help="serve this listening socket")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if arguments.descriptor is not None:
         trio.run(serve, socket.socket(fileno=arguments.descriptor))
         return

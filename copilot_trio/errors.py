@@ -56,49 +56,70 @@ def _sentence(cause: str) -> str:
 
 
 class BadRequest(ProxyError):
-    kind, status, code = "bad_request", 400, "invalid_request"
+    kind = "bad_request"
+    status = 400
+    code = "invalid_request"
 
 
 class TooLarge(BadRequest):
-    kind, status, code = "too_large", 413, "request_too_large"
+    kind = "too_large"
+    status = 413
+    code = "request_too_large"
 
 
 class HeadTooLarge(BadRequest):
-    kind, status, code = "head_too_large", 431, "header_too_large"
+    kind = "head_too_large"
+    status = 431
+    code = "header_too_large"
 
 
 class RequestTimeout(BadRequest):
-    kind, status, code = "request_timeout", 408, "request_timeout"
+    kind = "request_timeout"
+    status = 408
+    code = "request_timeout"
 
 
 class UnsupportedMedia(BadRequest):
-    kind, status, code = "unsupported_media", 415, "unsupported_media_type"
+    kind = "unsupported_media"
+    status = 415
+    code = "unsupported_media_type"
 
 
 class NotImplementedHere(BadRequest):
     """A part of HTTP or of an API that this server does not speak."""
 
-    kind, status, code = "bad_request", 501, "not_implemented"
+    kind = "bad_request"
+    status = 501
+    code = "not_implemented"
 
 
 class Unauthorized(ProxyError):
-    kind, status, code = "unauthorized", 401, "invalid_api_key"
+    kind = "unauthorized"
+    status = 401
+    code = "invalid_api_key"
 
 
 class Forbidden(ProxyError):
-    kind, status, code = "forbidden", 403, "forbidden"
+    kind = "forbidden"
+    status = 403
+    code = "forbidden"
 
 
 class NotFound(ProxyError):
-    kind, status, code = "not_found", 404, "not_found"
+    kind = "not_found"
+    status = 404
+    code = "not_found"
 
 
 class ModelNotFound(NotFound):
-    kind, code = "model_not_found", "model_not_found"
+    kind = "model_not_found"
+    code = "model_not_found"
 
 
 class MethodNotAllowed(ProxyError):
-    kind, status, code = "method_not_allowed", 405, "method_not_allowed"
+    kind = "method_not_allowed"
+    status = 405
+    code = "method_not_allowed"
 
     def __init__(self, cause: str, *, allow: str) -> None:
         super().__init__(cause, remedy=f"Use {allow}.")
@@ -108,25 +129,33 @@ class MethodNotAllowed(ProxyError):
 class UpgradeRequired(ProxyError):
     """A WebSocket where none is served: Codex falls back to POST at a 426, and at nothing else (clients.md §2)."""
 
-    kind, status, code = "upgrade_required", 426, "websocket_not_served"
+    kind = "upgrade_required"
+    status = 426
+    code = "websocket_not_served"
 
 
 class NoAccount(ProxyError):
     """No account is configured, or none can carry the request for other reasons than limits."""
 
-    kind, status, code = "no_account", 503, "no_account"
+    kind = "no_account"
+    status = 503
+    code = "no_account"
 
 
 class AccountPaused(ProxyError):
     """GitHub warned about the account; nothing is sent on it until a person acknowledges (product.md §4.5)."""
 
-    kind, status, code = "paused", 403, "account_paused"
+    kind = "paused"
+    status = 403
+    code = "account_paused"
 
 
 class UpstreamError(ProxyError):
     """Copilot, or the way to it, failed."""
 
-    kind, status, code = "upstream", 502, "upstream_error"
+    kind = "upstream"
+    status = 502
+    code = "upstream_error"
     cost: Cost = "unknown"
     account = ""  # label, set by the lease it happened under
     partial = b""  # what a stream still brought, in the client's dialect, before it failed
@@ -140,13 +169,17 @@ class UpstreamUnreachable(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    kind, status, code = "timeout", 504, "upstream_timeout"
+    kind = "timeout"
+    status = 504
+    code = "upstream_timeout"
 
 
 class UpstreamOverloaded(UpstreamError):
     """A 5xx that upstream answered itself; passed on with its status."""
 
-    kind, status, code = "overloaded", 503, "upstream_error"
+    kind = "overloaded"
+    status = 503
+    code = "upstream_error"
 
     def __init__(self, cause: str, *, status: int, retry_after: float | None = None) -> None:
         super().__init__(cause, retry_after=retry_after)
@@ -160,26 +193,34 @@ class StreamTruncated(UpstreamError):
 
 
 class RateLimited(UpstreamError):
-    kind, status, code = "rate_limited", 429, "rate_limit_exceeded"
+    kind = "rate_limited"
+    status = 429
+    code = "rate_limit_exceeded"
     cost: Cost = "none"
 
 
 class QuotaExhausted(UpstreamError):
-    kind, status, code = "quota", 429, "insufficient_quota"
+    kind = "quota"
+    status = 429
+    code = "insufficient_quota"
     cost: Cost = "none"
 
 
 class AccountRejected(UpstreamError):
     """GitHub refuses the account's credential, after one refresh."""
 
-    kind, status, code = "account_rejected", 502, "account_rejected"
+    kind = "account_rejected"
+    status = 502
+    code = "account_rejected"
     cost: Cost = "none"
 
 
 class UpstreamRefused(UpstreamError):
     """A 4xx about the request itself: no other account will think better of it."""
 
-    kind, status, code = "refused", 400, "upstream_refused"
+    kind = "refused"
+    status = 400
+    code = "upstream_refused"
     cost: Cost = "none"
 
     def __init__(self, cause: str, *, status: int, code: str | None = None, param: str | None = None) -> None:
@@ -190,7 +231,9 @@ class UpstreamRefused(UpstreamError):
 class ContextTooLong(UpstreamError):
     """``str`` begins with the words that Claude Code compacts at (clients.md §3.7)."""
 
-    kind, status, code = "context_too_long", 400, "context_length_exceeded"
+    kind = "context_too_long"
+    status = 400
+    code = "context_length_exceeded"
     cost: Cost = "none"
 
     def __init__(self, tokens: int, limit: int) -> None:
@@ -198,5 +241,7 @@ class ContextTooLong(UpstreamError):
 
 
 class ContentFiltered(UpstreamError):
-    kind, status, code = "filtered", 400, "content_filter"
+    kind = "filtered"
+    status = 400
+    code = "content_filter"
     cost: Cost = "none"

@@ -11,6 +11,7 @@ import msgspec
 import trio
 
 from copilot_trio.errors import AccountPaused, ProxyError
+from copilot_trio.models.catalogue import Catalogue
 
 AccountType = Literal["individual", "business", "enterprise"]
 Status = Literal["active", "banned", "disabled"]
@@ -82,6 +83,7 @@ class Account:
         self.token: CopilotToken | None = None
         self.token_lock = trio.Lock()  # single-flight: a second caller waits and finds the token
         self.warning: AccountPaused | None = None
+        self.catalogue: Catalogue | None = None
         self.in_flight = 0
         self._resting: dict[str, tuple[float, ProxyError]] = {}  # model ("" for all) -> until when, and why
 
@@ -91,6 +93,10 @@ class Account:
     @property
     def label(self) -> str:
         return self.record.label
+
+    @property
+    def ready(self) -> bool:
+        return self.record.status == "active" and self.warning is None
 
     def rest(self, seconds: float, why: ProxyError, *, model: str = "") -> None:
         """Cool down, for one model or for all."""

@@ -49,6 +49,14 @@ class Outcome(msgspec.Struct, frozen=True):
     cooldown: float | None = None
 
 
+class Refusal(Exception):
+    """Upstream answered with something other than 200. For the relay, which knows what may be done about it."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(str(outcome.error))
+        self.outcome = outcome
+
+
 class ErrorBody(msgspec.Struct, frozen=True):
     message: str = ""
     code: str = ""

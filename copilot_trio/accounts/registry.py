@@ -29,15 +29,11 @@ class Accounts:
 
     def preferred(self) -> Account:
         """The account that requests go to: the first that is active. Raises ``AccountPaused`` or ``NoAccount``."""
-        paused: AccountPaused | None = None
         for account in self.accounts:
             if account.warning is not None:
-                paused = account.warning
-            elif account.record.status == "active":
+                raise account.warning  # what was its to answer does not move on to another (product.md §4.5)
+            if account.record.status == "active":
                 return account
-            # A warned account's conversations do not move on to another by themselves (product.md §4.5).
-            if paused is not None:
-                raise paused
         raise NoAccount("no account is ready", remedy="Run `copilot-trio auth` to sign in to GitHub.")
 
     @asynccontextmanager

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from copilot_trio.config import DamagedFile
+
 from .account import AccountRecord
 
 VERSION = 1
@@ -17,10 +19,6 @@ VERSION = 1
 class AccountsFile(msgspec.Struct, frozen=True):
     version: int = VERSION
     accounts: tuple[AccountRecord, ...] = ()
-
-
-class DamagedFile(Exception):
-    """A file that cannot be read as what it should be. It is left as it is; the message says what to do."""
 
 
 _decode = msgspec.json.Decoder(AccountsFile).decode

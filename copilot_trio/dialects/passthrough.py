@@ -36,7 +36,8 @@ class Watch(Protocol):
     """Reads whole events of one dialect; ``look`` returns the bytes to hand on."""
 
     usage: Usage | None
-    ended: bool  # the terminal event was seen
+    ended: bool  # the answer came to its end
+    complete: bool  # the terminal event was seen: what follows says nothing
     failed: bool  # an error event was seen, which ends a stream too
 
     def look(self, block: bytes, /) -> bytes: ...
@@ -50,7 +51,10 @@ class Passthrough:
         self._watch = watch
         self._shown_model = shown_model  # what to call the model; None: as upstream calls it
         self._rest = b""
-        self.started = False
+
+    @property
+    def complete(self) -> bool:
+        return self._watch.complete
 
     @property
     def usage(self) -> Usage | None:
@@ -82,7 +86,6 @@ class Passthrough:
         return ending + self._watch.ending()
 
     def _pass(self, block: bytes) -> bytes:
-        self.started = True
         shown = self._watch.look(block)
         return shown if self._shown_model is None else rename_in_events(shown, self._shown_model)
 
@@ -92,7 +95,7 @@ class ChatWatch:
         self.usage: Usage | None = None
         self.ended = False
         self.failed = False
-        self._done = False
+        self.complete = False
 
     def look(self, block: bytes) -> bytes:
         if b'"finish_reason":"' in block or (b'"finish_reason": ' in block and _SPACED_FINISH.search(block)):
@@ -100,11 +103,11 @@ class ChatWatch:
         if b'"usage":{' in block or b'"usage": {' in block or b'"error"' in block:
             self._read(block)
         if b"data: [DONE]" in block:
-            self._done = True
+            self.complete = True
         return block
 
     def ending(self) -> bytes:
-        return b"" if self._done else b"data: [DONE]\n\n"
+        return b"" if self.complete else b"data: [DONE]\n\n"
 
     def _read(self, block: bytes) -> None:
         for data in _data_lines(block):
@@ -121,12 +124,13 @@ class MessagesWatch:
         self.usage: Usage | None = None
         self.ended = False
         self.failed = False
+        self.complete = False
 
     def look(self, block: bytes) -> bytes:
         if b'"usage"' in block:
             self._read(block)
         if b'"message_stop"' in block and _MESSAGE_STOP.search(block):
-            self.ended = True
+            self.ended = self.complete = True
         if b'"error"' in block and _ERROR_TYPE.search(block):
             self.failed = True
         return _DONE_EVENT.sub(b"", block) if b"[DONE]" in block else block

@@ -32,7 +32,7 @@ class BodyRelay(Protocol):
     @property
     def usage(self) -> Usage | None: ...
     @property
-    def started(self) -> bool: ...
+    def complete(self) -> bool: ...  # the terminal event was seen: what follows says nothing
     def feed(self, chunk: bytes, /) -> bytes: ...
     def finish(self) -> bytes: ...
 
@@ -45,7 +45,7 @@ class StreamTranslator:
         self._decoder = decoder
         self._encoder = encoder
         self.usage: Usage | None = None
-        self.started = False
+        self.complete = False
 
     def feed(self, chunk: bytes) -> bytes:
         try:
@@ -63,13 +63,14 @@ class StreamTranslator:
         decode, encode = self._decoder.feed, self._encoder.feed
         try:
             for event in events:
-                out += [encode(turn) for turn in decode(event)]
+                if event.data == b"[DONE]":
+                    self.complete = True
+                else:
+                    out += [encode(turn) for turn in decode(event)]
         except UpstreamError as error:
             # What came before the failure in this very read is the client's all the same.
             error.partial = b"".join(out)
             raise
-        if out:
-            self.started = True
         return b"".join(out)
 
     def _encode(self, turns: list[Event]) -> bytes:

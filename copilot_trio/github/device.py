@@ -8,8 +8,9 @@ import msgspec
 import trio
 
 from copilot_trio.accounts.account import Hosts, Pool
-from copilot_trio.errors import ProxyError, UpstreamError
-from copilot_trio.upstream.identity import Identity, github_headers
+from copilot_trio.config import Identity
+from copilot_trio.errors import Kind, ProxyError, UpstreamError
+from copilot_trio.upstream.identity import github_headers
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 MAX_REPLY = 64 * 1024
@@ -31,7 +32,8 @@ class DeviceCode(msgspec.Struct, frozen=True):
 class DeviceFlowFailed(ProxyError):
     """The person refused, the code ran out, or the client is not allowed this flow."""
 
-    kind, status = "unauthorized", 401
+    kind: Kind = "unauthorized"
+    status = 401
 
 
 class _Poll(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import trio
 
 from copilot_trio.accounts.account import Account, CopilotToken
 from copilot_trio.accounts.outcome import clamp_cooldown, is_warning, parse_retry_after, paused, read_error_body
+from copilot_trio.config import Identity
 from copilot_trio.errors import (
     AccountPaused,
     AccountRejected,
@@ -19,7 +20,7 @@ from copilot_trio.errors import (
     UpstreamError,
     UpstreamOverloaded,
 )
-from copilot_trio.upstream.identity import Identity, github_headers
+from copilot_trio.upstream.identity import github_headers
 
 from .hosts import allowed_copilot_base
 

@@ -9,7 +9,9 @@ import h11
 import msgspec
 import trio
 
+from copilot_trio.config import Right
 from copilot_trio.errors import ProxyError
+from copilot_trio.usage.note import RequestNote
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -38,6 +40,10 @@ class Exchange:
         self.started = False
         self.status = 0
         self.extra_headers: list[tuple[str, str]] = []  # what every answer to this request carries
+        self.request_id = ""
+        self.rights: tuple[Right, ...] = ()
+        self.note = RequestNote()
+        self.announced = False  # the first of its two log lines is out
         self._connection = connection
         self._nursery = nursery
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -36,6 +36,7 @@ BLOCK_REASONS = frozenset(
     }
 )  # fmt: skip
 MAX_TOKENS_PER_ACCOUNT = 1000
+MAX_ACCOUNTS = 1000
 
 
 class Account(msgspec.Struct, kw_only=True):
@@ -97,7 +98,7 @@ class AccountChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     blocked: str | msgspec.UnsetType = msgspec.UNSET
     revoked: bool | msgspec.UnsetType = msgspec.UNSET
     token_lifetime: float | msgspec.UnsetType = msgspec.UNSET
-    models: list[str] | None | msgspec.UnsetType = msgspec.UNSET
+    models: list[str] | msgspec.UnsetType | None = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if isinstance(self.blocked, str) and self.blocked and self.blocked not in BLOCK_REASONS:
@@ -117,7 +118,7 @@ class Accounts:
         for account in accounts:
             self.add(account)
 
-    def __iter__(self) -> Iterable[Account]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Account]:
         return iter(list(self._accounts.values()))
 
     def __getitem__(self, login: str) -> Account:
@@ -130,6 +131,8 @@ class Accounts:
         return len(self._accounts)
 
     def add(self, account: Account) -> None:
+        if len(self._accounts) >= MAX_ACCOUNTS:
+            raise ValueError(f"there are {MAX_ACCOUNTS} accounts already")
         self._accounts[account.login] = account
         self.grant(account.token, account.login)
 
@@ -142,6 +145,11 @@ class Accounts:
     def by_token(self, token: str) -> Account | None:
         login = self._tokens.get(token)
         return None if login is None else self._accounts.get(login)
+
+    def least_granted(self) -> str:
+        """The login with the fewest tokens: who signs in next if nobody says."""
+        granted = list(self._tokens.values())
+        return min(self._accounts, key=granted.count, default="")
 
     def apply(self, change: AccountChange) -> Account:
         """Change an account, or make one. A change of plan brings the plan's SKU along."""
@@ -170,7 +178,7 @@ def sample_accounts() -> list[Account]:
         Account(
             login="octo-dev",
             id=9_000_001,
-            token="ghu_SYNTHETICoctodev000000000000000000000",
+            token="ghu_SYNTHETICoctodev00000000000000000000",
             plan="individual_pro",
             label="personal",
             remaining=1054.25,
@@ -178,7 +186,7 @@ def sample_accounts() -> list[Account]:
         Account(
             login="octo-home",
             id=9_000_002,
-            token="ghu_SYNTHETICoctohome00000000000000000000",
+            token="ghu_SYNTHETICoctohome0000000000000000000",
             plan="individual",
             label="side project",
             entitlement=300,
@@ -187,7 +195,7 @@ def sample_accounts() -> list[Account]:
         Account(
             login="octo-work",
             id=9_000_003,
-            token="ghu_SYNTHETICoctowork00000000000000000000",
+            token="ghu_SYNTHETICoctowork0000000000000000000",
             plan="business",
             label="work",
             entitlement=4000,
@@ -202,7 +210,7 @@ def free_account() -> Account:
     return Account(
         login="octo-free",
         id=9_000_004,
-        token="ghu_SYNTHETICoctofree00000000000000000000",
+        token="ghu_SYNTHETICoctofree0000000000000000000",
         plan="free",
         label="free",
         entitlement=50,

@@ -19,11 +19,13 @@ QUOTE = 80
 MAX_DEPTH = 4  # of nested objects in a schema that we fill in
 # Words that say what to do rather than with what.
 COMMON = frozenset(
-    (
-        "a an and at by call can do fetch find for from get give i in into is it list look me my of on open please read run "
-        "show tell that the then this to tool up use using via what when where with would you your"
-    ).split()
-)
+    {
+        "a", "an", "and", "at", "by", "call", "can", "do", "fetch", "find", "for", "from", "get", "give", "i", "in",
+        "into", "is", "it", "list", "look", "me", "my", "of", "on", "open", "please", "read", "run", "show", "tell",
+        "that", "the", "then", "this", "to", "tool", "up", "use", "using", "via", "what", "when", "where", "with",
+        "would", "you", "your",
+    }
+)  # fmt: skip
 REMINDER = re.compile(r"<(system-reminder|environment_context)>.*?</\1>", re.DOTALL)
 
 
@@ -35,9 +37,13 @@ def make_plan(prompt: Prompt, question: str, delivery: Delivery) -> Plan:
     if result is not None:
         return Plan(blocks=(*thought, Text(_report(prompt.model, result))), delivery=delivery)
     if tool := _named_tool(prompt, asked):
-        call = Call(name=tool.name, arguments=arguments_for(tool, asked), namespace=tool.namespace)
-        if tool.kind == "custom" and not tool.schema:
-            call = Call(name=tool.name, text=asked, namespace=tool.namespace) if prompt.surface == "responses" else call
+        custom = tool.kind == "custom" and not tool.schema  # such a tool takes words, not arguments
+        call = Call(
+            name=tool.name,
+            arguments={} if custom else arguments_for(tool, asked),
+            text=asked if custom else None,
+            namespace=tool.namespace,
+        )
         return Plan(blocks=(*thought, Text(f"I will call {tool.name}."), call), stop="tool", delivery=delivery)
     return Plan(blocks=(*thought, Text(_answer(prompt.model, asked))), delivery=delivery)
 

@@ -56,7 +56,7 @@ _LIST = [
         category="versatile", default=True,
     ),
     Model(
-        id="gpt-5-mini", name="GPT-5 mini", vendor="Azure OpenAI", echo="gpt-5-mini-2025-08-07", multiplier=0,
+        id="gpt-5-mini", name="GPT-5 mini", vendor="Azure OpenAI", echo="gpt-5-mini", multiplier=0,
         prices=(25, 2.5, 0, 200), context=264_000, max_output=64_000, endpoints=(CHAT, RESPONSES, SOCKET),
         category="lightweight", efforts=EFFORTS,
     ),

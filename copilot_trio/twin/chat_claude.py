@@ -13,9 +13,8 @@ def chunks(answer: Answer, finish: str) -> Iterator[JSON]:
     base = {"created": answer.created, "id": answer.identifiers.uuid(), "model": answer.model.echo}
     deltas = [*_thoughts(answer), *({"content": word} for word in words_of(answer.plan.text)), *_calls(answer)]
     for position, delta in enumerate(deltas or [{"content": ""}]):
-        if position == 0:
-            delta = delta | {"role": "assistant"}  # noqa: PLW2901 - the first one names the speaker
-        yield {"choices": [{"index": 0, "delta": delta}], **base}
+        named = delta if position else delta | {"role": "assistant"}
+        yield {"choices": [{"index": 0, "delta": named}], **base}
     yield _finish(answer, base, finish)
 
 

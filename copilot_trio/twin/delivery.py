@@ -67,7 +67,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         given = {
             name: value
             for name in self.__struct_fields__
-            if (value := getattr(self, name)) != getattr(PLAIN, name) or (name == "at" and (self.stall or self.cut))
+            if (value := getattr(self, name)) != getattr(PLAIN, name)
+            or (name == "at" and (self.stall or self.pings or self.cut))
         }
         return msgspec.structs.replace(other, **given)
 

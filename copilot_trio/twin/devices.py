@@ -9,7 +9,7 @@ import msgspec
 from .identifiers import Identifiers
 from .reply import JSON
 
-State = Literal["pending", "approved", "denied", "expired", "used"]
+CodeState = Literal["pending", "approved", "denied", "expired", "used"]
 
 MAX_CODES = 1000
 LIFETIME = 900.0
@@ -39,7 +39,7 @@ class DeviceCode(msgspec.Struct, kw_only=True):
     expires: float
     interval: float
     polled: float  # when last polled, or when the code was made
-    state: State = "pending"
+    state: CodeState = "pending"
     login: str = ""
 
 
@@ -48,9 +48,6 @@ class DeviceCodes:
         self._identifiers = identifiers
         self._interval = interval
         self._codes: dict[str, DeviceCode] = {}  # by user code, oldest first
-
-    def __iter__(self) -> object:
-        return iter(list(self._codes.values()))
 
     def by_user_code(self, user_code: str) -> DeviceCode | None:
         return self._codes.get(user_code.strip().upper())
@@ -73,7 +70,7 @@ class DeviceCodes:
             del self._codes[next(iter(self._codes))]
         return code
 
-    def decide(self, user_code: str, state: State, login: str = "") -> DeviceCode:
+    def decide(self, user_code: str, state: CodeState, login: str = "") -> DeviceCode:
         """Raises KeyError for a code nobody was given, ValueError for one that has been decided already."""
         code = self.by_user_code(user_code)
         if code is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from email.utils import formatdate
+from urllib.parse import quote
 
 import msgspec
 
@@ -34,6 +36,19 @@ class Row(msgspec.Struct, frozen=True):
     def reply(self, headers: Headers = ()) -> Reply:
         reply = text_reply(self.status, self.body, (*self.headers, *headers))
         return msgspec.structs.replace(reply, content_type=self.content_type) if self.content_type else reply
+
+
+# Which header tells when a window opens again (upstream.md §5.2), and how far ahead ours does.
+WINDOWS = {38: ("x-usage-ratelimit-session", 2 * 3600.0), 39: ("x-usage-ratelimit-weekly", 3 * 86_400.0)}
+
+
+def window_headers(row: Row, now: float) -> Headers:
+    """The rate-limit window that a session or weekly limit comes with."""
+    if row.number not in WINDOWS:
+        return ()
+    name, ahead = WINDOWS[row.number]
+    opens = quote(datetime.fromtimestamp(now + ahead, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), safe="")
+    return ((name, f"ent=0&ov=0.0&ovPerm=false&rem=0.0&rst={opens}"),)
 
 
 def envelope(message: str, code: str, *, param: str = "", kind: str = "") -> str:

@@ -67,12 +67,12 @@ class Fault(Delivery, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     def delivery(self) -> Delivery:
         return Delivery(**{name: getattr(self, name) for name in Delivery.__struct_fields__})
 
-    def reply(self) -> Reply | None:
+    def reply(self, now: float) -> Reply | None:
         """The answer it stands for, or None if it only changes how one is delivered."""
         headers = tuple((name.lower(), value) for name, value in self.headers.items())
         row = errors.named(self.error) if self.error else None
         if row:
-            return row.reply(headers)
+            return row.reply((*errors.window_headers(row, now), *headers))
         if self.events is not None:
             frames = tuple(Frame(data.encode()) for data in self.events)
             return Reply(status=self.status or 200, headers=headers, frames=frames)
@@ -81,9 +81,7 @@ class Fault(Delivery, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
         text = self.body if isinstance(self.body, str) else None
         body = b"" if self.body is None else text.encode() if text is not None else encode(self.body)
         default = "text/plain; charset=utf-8" if text is not None or self.body is None else "application/json"
-        return Reply(
-            status=self.status or 200, headers=headers, body=body, content_type=self.content_type or default
-        )
+        return Reply(status=self.status or 200, headers=headers, body=body, content_type=self.content_type or default)
 
 
 class Waiting(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -10,6 +11,8 @@ import msgspec
 from .accounts import Account, next_month
 from .identifiers import Identifiers
 from .reply import JSON, Headers, Reply, json_reply
+
+Answering = Callable[[Account], Reply]
 
 REST_LIMIT = 5000
 DOCS = "https://docs.github.com/rest"
@@ -86,7 +89,7 @@ def blocked(account: Account) -> Reply:
 
 
 def endpoints(base_url: str) -> dict[str, str]:
-    return {name: base_url for name in ("api", "origin-tracker", "proxy", "telemetry")}
+    return dict.fromkeys(("api", "origin-tracker", "proxy", "telemetry"), base_url)
 
 
 def token_envelope(account: Account, token: str, expires_at: float, now: float, base_url: str) -> JSON:
@@ -126,7 +129,7 @@ def user(account: Account, now: float, base_url: str) -> JSON:
         "analytics_tracking_id": f"{account.id:032d}",
         "assigned_date": "2026-05-25T09:57:18+02:00",
         "can_signup_for_limited": False,
-        "chat_enabled": True,
+        "chat_enabled": not account.blocked,
         "cli_enabled": True,
         "copilotignore_enabled": False,
         "copilot_plan": account.plan,
@@ -175,7 +178,7 @@ def _free_user(account: Account, now: float) -> JSON:
         "login": account.login,
         "access_type_sku": account.sku,
         "assigned_date": "2024-12-30T11:30:17+08:00",
-        "chat_enabled": True,
+        "chat_enabled": not account.blocked,
         "copilot_plan": "individual",
         "limited_user_quotas": {"chat": account.chat_remaining, "completions": 3500},
         "monthly_quotas": {"chat": 500, "completions": 4000},

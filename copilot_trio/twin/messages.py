@@ -34,9 +34,7 @@ def render(answer: Answer) -> Reply:
 
 
 def stream(answer: Answer) -> list[Frame]:
-    frames = [
-        Frame(encode_sorted(event), event["type"], ending=event["type"] in ENDINGS) for event in events(answer)
-    ]
+    frames = [Frame(encode_sorted(event), event["type"], ending=event["type"] in ENDINGS) for event in events(answer)]
     if answer.plan.broken:
         half = max(2, len(frames) // 2)
         return [*frames[:half], Frame(encode_sorted(OVERLOADED), "error", ending=True)]

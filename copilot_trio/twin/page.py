@@ -17,8 +17,7 @@ def form(user_code: str, logins: Iterable[str], waiting: Iterable[str], note: st
     options = "".join(f"<option>{escape(login)}</option>" for login in logins)
     codes = ", ".join(f"<code>{escape(code)}</code>" for code in waiting) or "none"
     return _page(
-        f"<p>{escape(note)}</p>" * bool(note)
-        + '<form method="post" action="/login/device">'
+        f"<p>{escape(note)}</p>" * bool(note) + '<form method="post" action="/login/device">'
         f'<p><label>Code <input name="user_code" required autocomplete="off" value="{escape(user_code)}"></label></p>'
         f'<p><label>Sign in as <select name="login">{options}</select></label></p>'
         '<p><button name="state" value="approved">Approve</button> '

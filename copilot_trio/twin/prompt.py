@@ -12,6 +12,7 @@ Surface = Literal["chat", "messages", "responses"]
 Kind = Literal["user", "assistant", "call", "result"]
 
 BYTES_PER_TOKEN = 4  # rough, as for English text
+TOKENS_PER_IMAGE = 1000
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -50,7 +51,20 @@ def text_of(content: object) -> str:
 
 
 def _tokens(body: JSON) -> int:
-    return max(1, len(encode(body)) // BYTES_PER_TOKEN)
+    images = _images(body)
+    size = len(encode(body)) - sum(images)
+    return max(1, size // BYTES_PER_TOKEN + len(images) * TOKENS_PER_IMAGE)
+
+
+def _images(value: object) -> list[int]:
+    """The sizes of the encoded images in a body, which do not count by their bytes."""
+    if isinstance(value, list):
+        return [size for item in value for size in _images(item)]
+    if not isinstance(value, dict):
+        return []
+    found = [size for item in value.values() for size in _images(item)]
+    payloads = (value.get(name) for name in ("url", "image_url", "data"))
+    return found + [len(text) for text in payloads if isinstance(text, str) and len(text) > TOKENS_PER_IMAGE]
 
 
 def read_chat(body: JSON) -> Prompt:

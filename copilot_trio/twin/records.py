@@ -60,7 +60,9 @@ def shown_header(name: str, value: str) -> str:
         return value
     kind, space, secret = value.partition(" ")
     secret = secret if space else kind
-    return f"{kind if space else ''}{space}…{secret[-SHOWN_OF_A_SECRET:] if len(secret) > 2 * SHOWN_OF_A_SECRET else ''}"
+    return (
+        f"{kind if space else ''}{space}…{secret[-SHOWN_OF_A_SECRET:] if len(secret) > 2 * SHOWN_OF_A_SECRET else ''}"
+    )
 
 
 class Records:

@@ -107,9 +107,14 @@ class Counters:
         return self._counts[key]
 
 
-def make_plan(prompt: Prompt, counters: Counters, now: float, pace: float) -> Plan:
-    """``pace``: seconds between the words of an answer that no scenario asked for."""
+def make_plan(prompt: Prompt, counters: Counters, now: float, pace: float, *, forced: str = "") -> Plan:
+    """``pace``: seconds between the words of an answer that no scenario asked for.
+
+    ``forced``: the scenario that a fault has chosen, whatever the prompt says.
+    """
     words = read_words(prompt)
+    if forced:
+        words = msgspec.structs.replace(words, name=forced)
     if not words.name:
         return answers.make_plan(prompt, newest_question(prompt), Delivery(pace=pace))
     planned = _interpret(prompt, words, counters, now)
@@ -143,7 +148,7 @@ def _failing(prompt: Prompt, words: Words, counters: Counters, now: float) -> Pl
         wait = (("retry-after", found[3]),) if found[3] else ()
         return Plan(failure=_error(prompt, words, int(found[1]), (*wait, *retry)))
     if row := errors.named(words.name):
-        return Plan(failure=row.reply(retry))
+        return Plan(failure=row.reply((*errors.window_headers(row, now), *retry)))
     return None
 
 

@@ -13,6 +13,7 @@ MAX_TOKENS = 10_000
 class CopilotToken(msgspec.Struct, frozen=True):
     token: str
     login: str
+    issued_at: float
     expires_at: float
 
 
@@ -28,7 +29,7 @@ class CopilotTokens:
             "proxy-ep=proxy.individual.githubcopilot.com;st=dotcom;chat=1;mcp=1;ccr=1;"
             "editor_preview_features=1;rt=1;8kp=1"
         )
-        token = CopilotToken(f"{fields}:{self._identifiers.hex(64)}", account.login, expires_at)
+        token = CopilotToken(f"{fields}:{self._identifiers.hex(64)}", account.login, now, expires_at)
         self._tokens[token.token] = token
         while len(self._tokens) > MAX_TOKENS:
             del self._tokens[next(iter(self._tokens))]

@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
-
-import msgspec
-
 from copilot_trio.accounts.account import Account
+from copilot_trio.config import Identity
 
 Headers = list[tuple[str, str]]
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """As which client we present ourselves: VS Code, for the API refuses requests without an editor's version.
-
-    The README and the first run say so plainly.
-    """
-
-    client_id: str = "Iv1.b507a08c87ecfe98"
-    scope: str = "read:user"
-    integration_id: str = "vscode-chat"
-    editor_version: str = "vscode/1.113.0"
-    editor_plugin_version: str = "copilot-chat/0.42.0"
-    user_agent: str = "GitHubCopilotChat/0.42.0"
-    copilot_api_version: str = "2026-06-01"
-    github_api_version: str = "2025-04-01"
-    intent: str = "conversation-agent"
 
 
 def github_headers(identity: Identity, github_token: str | None = None) -> Headers:
@@ -38,7 +18,7 @@ def github_headers(identity: Identity, github_token: str | None = None) -> Heade
     return headers if github_token is None else [("Authorization", f"token {github_token}"), *headers]
 
 
-def copilot_headers(identity: Identity, account: Account, token: str) -> Headers:
+def copilot_headers(identity: Identity, account: Account, token: str, request_id: str) -> Headers:
     """What every Copilot call of this account carries, and of no other."""
     return [
         ("Authorization", f"Bearer {token}"),
@@ -48,15 +28,15 @@ def copilot_headers(identity: Identity, account: Account, token: str) -> Headers
         ("Editor-Plugin-Version", identity.editor_plugin_version),
         ("User-Agent", identity.user_agent),
         ("X-GitHub-Api-Version", identity.copilot_api_version),
-        ("X-Request-Id", str(uuid.uuid4())),
+        ("X-Request-Id", request_id),
         ("VScode-SessionId", account.session_id),
         ("VScode-MachineId", account.record.machine_id),
     ]
 
 
-def models_headers(identity: Identity, account: Account, token: str) -> Headers:
+def models_headers(identity: Identity, account: Account, token: str, request_id: str) -> Headers:
     return [
-        *copilot_headers(identity, account, token),
+        *copilot_headers(identity, account, token, request_id),
         ("OpenAI-Intent", "model-access"),
         ("Accept", "application/json"),
     ]
@@ -66,6 +46,7 @@ def call_headers(
     identity: Identity,
     account: Account,
     token: str,
+    request_id: str,
     *,
     initiator: str,
     vision: bool,
@@ -74,7 +55,7 @@ def call_headers(
 ) -> Headers:
     """A model call. ``initiator`` is derived from the request (product.md §5.4) and has no setting."""
     headers = [
-        *copilot_headers(identity, account, token),
+        *copilot_headers(identity, account, token, request_id),
         ("Content-Type", "application/json"),
         ("Accept", "text/event-stream" if stream else "application/json"),
         ("OpenAI-Intent", identity.intent),

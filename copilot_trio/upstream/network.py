@@ -29,7 +29,7 @@ async def dial_direct(host: str, port: int) -> trio.abc.Stream:
 
 
 def dial_through(proxy_url: str) -> Dial:
-    """A dialler through a proxy. Raises ``ValueError`` for a URL it cannot use: a proxy is never left out in silence."""
+    """A dialler through a proxy. Raises ``ValueError`` for a URL that it cannot use: none is left out in silence."""
     from python_socks import ProxyError
     from python_socks.async_.trio import Proxy
 

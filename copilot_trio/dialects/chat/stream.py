@@ -55,8 +55,6 @@ class ChatStreamDecoder:
 
     def feed(self, event: SSEEvent) -> list[Event]:
         """Raises ``UpstreamError`` for an error frame; passes over what it does not know."""
-        if event.data == b"[DONE]":
-            return []
         try:
             chunk = _decode_chunk(event.data)
         except msgspec.DecodeError:

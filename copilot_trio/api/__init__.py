@@ -1,0 +1,1 @@
+"""The faces: thin handlers over the relay and the accounts."""

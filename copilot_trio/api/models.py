@@ -1,0 +1,67 @@
+"""GET models: OpenAI's and Anthropic's shape in one (product.md §2.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from copilot_trio.accounts.registry import Accounts
+from copilot_trio.errors import NoAccount
+from copilot_trio.models.catalogue import Catalogue
+from copilot_trio.models.model import Model
+from copilot_trio.server.exchange import Exchange
+from copilot_trio.server.router import Router
+
+SERVED = {"chat", "embeddings"}
+UNKNOWN_DATE = "1970-01-01T00:00:00Z"  # Copilot's list has no dates; both SDKs want one
+
+
+def add_routes(router: Router, accounts: Accounts) -> None:
+    async def list_models(exchange: Exchange) -> None:
+        models = [shown(model) for model in await _catalogue(accounts).models() if model.capabilities.type in SERVED]
+        ids = [str(model["id"]) for model in models]
+        page = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
+        await exchange.respond(200, msgspec.json.encode({"object": "list", "data": models, "has_more": False, **page}))
+
+    async def get_model(exchange: Exchange) -> None:
+        asked = unquote(exchange.request.path.partition("/models/")[2])
+        model = await _catalogue(accounts).find(asked)
+        await exchange.respond(200, msgspec.json.encode(shown(model)))
+
+    router.add_model_route("GET", "/models", list_models)
+    router.add_model_route("GET", "/models/{id}", get_model)
+
+
+def _catalogue(accounts: Accounts) -> Catalogue:
+    account = accounts.preferred()
+    if account.catalogue is None:
+        raise NoAccount(f"account {account.label} has no model list")
+    return account.catalogue
+
+
+def shown(model: Model) -> dict[str, Any]:
+    limits = model.limits
+    return {
+        "id": model.id,
+        "object": "model",
+        "type": "model",
+        "created": 0,
+        "created_at": UNKNOWN_DATE,
+        "owned_by": model.vendor,
+        "display_name": model.name or model.id,
+        "copilot": {
+            "type": model.capabilities.type,
+            "endpoints": model.endpoints,
+            "max_prompt_tokens": limits.max_prompt_tokens or None,
+            "max_output_tokens": limits.max_output_tokens or None,
+            "max_context_window_tokens": limits.max_context_window_tokens or None,
+            "vision": model.supports.vision,
+            "tool_calls": model.supports.tool_calls,
+            "reasoning_effort": model.supports.reasoning_effort,
+            "billing": model.billing,
+            "policy": model.policy.state if model.policy else None,
+            "preview": model.preview,
+        },
+    }

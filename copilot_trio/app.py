@@ -1,0 +1,174 @@
+"""The composition root: settings in, running server out. The only module that knows everything."""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import trio
+
+from copilot_trio.accounts.account import Account, AccountRecord, Hosts
+from copilot_trio.accounts.outcome import paused
+from copilot_trio.accounts.registry import Accounts
+from copilot_trio.accounts.store import load_accounts, save_accounts, with_account
+from copilot_trio.api import generate, health, models
+from copilot_trio.config import Config, DamagedFile
+from copilot_trio.dialects.gate import GateSettings
+from copilot_trio.errors import AccountPaused
+from copilot_trio.github.token import TokenSource
+from copilot_trio.models.catalogue import Catalogue
+from copilot_trio.relay import Relay, RelaySettings
+from copilot_trio.server.auth import Access
+from copilot_trio.server.dispatch import Dispatcher, refuse
+from copilot_trio.server.listen import Limits, Server
+from copilot_trio.server.router import Router
+from copilot_trio.upstream.copilot import Copilot
+from copilot_trio.upstream.network import Dial, dial_direct
+from copilot_trio.upstream.pool import AccountPool, Timeouts
+from copilot_trio.upstream.tls import shared_context
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTORS_KEPT = 64  # for files, the loop, GitHub calls
+DESCRIPTORS_PER_CONNECTION = 2  # a client's and the upstream's
+
+
+class Seat(msgspec.Struct, frozen=True):
+    """An account as it is to be used in this run. ``stored``: changes of its status are written back."""
+
+    record: AccountRecord
+    hosts: Hosts
+    dial: Dial = dial_direct
+    stored: bool = False
+
+
+class App:
+    """Everything but the sockets. ``handle`` and ``refuse`` go into a :class:`Server`."""
+
+    def __init__(
+        self,
+        config: Config,
+        seats: Sequence[Seat],
+        access: Access,
+        limits: Limits,
+        *,
+        accounts_file: Path | None = None,
+        ca_file: str | None = None,
+    ) -> None:
+        self._config = config
+        self._ca_file = ca_file
+        self._accounts_file = accounts_file
+        self._stored = {seat.record.id for seat in seats if seat.stored}
+        tokens = TokenSource(config.identity, random.random, self._on_warning)
+        self._copilot = Copilot(config.identity, tokens)
+        self.accounts = Accounts(
+            [self._account(seat) for seat in seats], max_wait=config.timeouts.wait, on_paused=self._keep_paused
+        )
+        settings = RelaySettings(config.timeouts.silence, GateSettings(config.keep_billing_header))
+        router = Router()
+        generate.add_routes(router, Relay(self.accounts, self._copilot, settings))
+        models.add_routes(router, self.accounts)
+        health.add_routes(router, self.accounts)
+        self.router = router
+        self.server = Server(Dispatcher(router, access, limits.max_body).handle, limits, refuse)
+
+    async def aclose(self) -> None:
+        for account in self.accounts.accounts:
+            await account.pool.aclose()
+
+    def _account(self, seat: Seat) -> Account:
+        timeouts = Timeouts(connect=self._config.timeouts.connect, read=self._config.timeouts.response_headers)
+        pool = AccountPool(seat.dial, lambda: shared_context(self._ca_file), timeouts)
+        account = Account(seat.record, seat.hosts, pool)
+        if seat.record.status == "banned":
+            account.warning = paused(seat.record.status_message)
+
+        async def fetch() -> bytes:
+            return await self._copilot.fetch_models(account)
+
+        account.catalogue = Catalogue(fetch)
+        return account
+
+    def _on_warning(self, account: Account, warning: AccountPaused) -> None:
+        account.warning = warning
+        self._keep_paused(account)
+
+    def _keep_paused(self, account: Account) -> None:
+        """A warning outlives a restart: it is written before anything else can be sent."""
+        logger.error("%s: %s", account.label, account.warning)
+        cause = account.warning.cause if account.warning else ""
+        account.record = msgspec.structs.replace(account.record, status="banned", status_message=cause)
+        if self._accounts_file is None or account.record.id not in self._stored:
+            return
+        try:
+            save_accounts(self._accounts_file, with_account(load_accounts(self._accounts_file), account.record))
+        except (OSError, DamagedFile) as error:
+            logger.error("%s: the pause could not be stored: %s", account.label, error)  # noqa: TRY400
+
+
+async def serve(
+    app: App,
+    host: str,
+    port: int,
+    *,
+    on_listening: Callable[[str, int], None],
+    beside: Callable[[], Awaitable[None]] | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Listen and serve until SIGTERM or Ctrl-C; a second signal cancels what still runs. Raises ``OSError``.
+
+    ``beside`` runs as long as the server does; it must not raise.
+    """
+    listeners = await trio.open_tcp_listeners(port, host=host)
+    bound = listeners[0].socket.getsockname()
+    on_listening(bound[0], bound[1])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_obey_signals, app.server, nursery.cancel_scope)
+        await nursery.start(_serve_then_cancel, app, listeners, nursery.cancel_scope)
+        if beside is not None:
+            nursery.start_soon(beside)
+        task_status.started()
+    await app.aclose()
+
+
+async def _serve_then_cancel(
+    app: App,
+    listeners: list[trio.SocketListener],
+    scope: trio.CancelScope,
+    *,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    await app.server.serve(listeners, task_status=task_status)
+    scope.cancel("the server has stopped")
+
+
+async def _obey_signals(server: Server, scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            logger.info("stopping; answers under way may finish, a second signal cuts them off")
+            server.stop()
+            break
+        async for _ in signals:
+            scope.cancel("second signal")
+            break
+
+
+def connection_cap(wanted: int) -> int:
+    """As many connections as the descriptors carry, the soft limit raised towards the hard one."""
+    try:
+        import resource
+    except ImportError:
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    target = min(hard, 65536) if hard != resource.RLIM_INFINITY else 65536
+    if soft < target:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+            soft = target
+        except (OSError, ValueError):
+            logger.debug("the descriptor limit stays at %d", soft)
+    return max(1, min(wanted, (soft - DESCRIPTORS_KEPT) // DESCRIPTORS_PER_CONNECTION))

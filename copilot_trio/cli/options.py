@@ -1,0 +1,144 @@
+"""The flags of every command. No imports that take time."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (it has no public name)
+
+DEFAULT_PORT = 4141
+ACCOUNT_TYPES = ("individual", "business", "enterprise")
+
+
+def add_start(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "start",
+        "serve (the default command)",
+        "  copilot-trio start\n  copilot-trio start --port 5000 --account-type business\n"
+        "  copilot-trio start --host 0.0.0.0 --api-key my-long-secret",
+    )
+    _add_listen(parser, DEFAULT_PORT)
+    _add_account(parser)
+    gate = parser.add_argument_group("who may call")
+    gate.add_argument("--api-key", action="append", default=[], metavar="KEY", help="require this key; repeatable")
+    gate.add_argument("--allowed-host", action="append", default=[], metavar="NAME", help="accept this Host header too")
+    gate.add_argument(
+        "--allowed-origin", action="append", default=[], metavar="ORIGIN", help="let this web origin call"
+    )
+    gate.add_argument(
+        "--no-auth", action="store_true", help="serve without any key: whoever reaches the port may spend"
+    )
+    gate.add_argument("--i-know", action="store_true", help="needed for --no-auth on a host that is not loopback")
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--max-body", type=_positive, default=64, metavar="MIB", help="largest request body (default 64)"
+    )
+    limits.add_argument(
+        "--drain", type=float, default=30.0, metavar="SECONDS", help="for running answers at a stop (default 30)"
+    )
+    limits.add_argument("--max-connections", type=_positive, default=1000, metavar="N", help="default 1000")
+
+
+def add_demo(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "demo",
+        "try it: an emulated GitHub and Copilot, sample accounts, canned answers; no account, no network",
+        "  copilot-trio demo\n  copilot-trio demo --port 5000",
+    )
+    _add_listen(parser, DEFAULT_PORT)
+
+
+def add_auth(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "auth",
+        "sign in to GitHub with a code, and store the account",
+        "  copilot-trio auth\n  copilot-trio auth --enterprise-host octocorp.ghe.com\n  copilot-trio auth --acknowledge",
+    )
+    _add_hosts(parser)
+    parser.add_argument("--account-type", "-a", choices=ACCOUNT_TYPES, default="individual", help="of the subscription")
+    parser.add_argument("--label", "-l", default="", help="what to call the account (default: its login)")
+    parser.add_argument(
+        "--acknowledge",
+        action="store_true",
+        help="use the stored account again, GitHub's warning being cleared",
+    )
+
+
+def add_twin(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "twin",
+        "the emulator of GitHub and Copilot alone, on loopback",
+        "  copilot-trio twin --port 4199 --control-port 4198\n"
+        "  COPILOT_TRIO_GITHUB_URL=http://127.0.0.1:4199 COPILOT_TRIO_GITHUB_API_URL=http://127.0.0.1:4199 "
+        "copilot-trio start",
+    )
+    _add_listen(parser, 4199)
+    parser.add_argument(
+        "--control-port", type=_port, default=0, metavar="PORT", help="for the control API (default: any)"
+    )
+    parser.add_argument("--scenario-file", metavar="FILE", help="faults and accounts to begin with (JSON)")
+    parser.add_argument(
+        "--pace", type=float, default=15.0, metavar="MS", help="between two words of an answer (default 15)"
+    )
+
+
+def _command(commands: Commands, name: str, what: str, examples: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog=f"examples:\n{examples}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--verbose", "-v", action="store_true", help="log more, and show where errors come from")
+    return parser
+
+
+def _add_listen(parser: argparse.ArgumentParser, port: int) -> None:
+    listen = parser.add_argument_group("where to listen")
+    listen.add_argument("--port", "-p", type=_port, default=port, help=f"default {port}; 0 takes any free one")
+    listen.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1, this machine only")
+
+
+def _add_account(parser: argparse.ArgumentParser) -> None:
+    account = parser.add_argument_group("account")
+    account.add_argument(
+        "--github-token", "-g", metavar="TOKEN", help="use this token (it shows in the process list: a file is better)"
+    )
+    account.add_argument("--github-token-file", metavar="FILE", help="use the token in this file, say a Docker secret")
+    account.add_argument("--save", action="store_true", help="store the token that was given")
+    account.add_argument(
+        "--account-type", "-a", choices=ACCOUNT_TYPES, default="individual", help="of the subscription"
+    )
+    _add_hosts(parser)
+    network = parser.add_argument_group("network")
+    network.add_argument("--proxy-env", action="store_true", help="use HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY")
+    network.add_argument("--ca-file", metavar="FILE", help="trust the certificates in this file too")
+
+
+def _add_hosts(parser: argparse.ArgumentParser) -> None:
+    hosts = parser.add_argument_group("hosts")
+    hosts.add_argument("--enterprise-host", metavar="HOST", help="a GHE.com tenant, say octocorp.ghe.com")
+    hosts.add_argument("--github-base-url", metavar="URL", help="instead of https://github.com")
+    hosts.add_argument("--github-api-base-url", metavar="URL", help="instead of https://api.github.com")
+    hosts.add_argument("--copilot-base-url", metavar="URL", help="instead of what GitHub's token reply says")
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is no port")
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

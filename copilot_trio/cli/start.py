@@ -1,0 +1,170 @@
+"""``start``: serve one account on one port."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import trio
+
+from copilot_trio import __version__, logs
+from copilot_trio.accounts.account import AccountType
+from copilot_trio.accounts.store import load_accounts, write_private
+from copilot_trio.app import App, Seat, connection_cap, serve
+from copilot_trio.config import ApiKey, Config, DamagedFile, data_directory, load_config
+from copilot_trio.errors import ProxyError
+from copilot_trio.github.hosts import is_loopback
+from copilot_trio.server.auth import Access, hash_key
+from copilot_trio.server.listen import Limits
+from copilot_trio.upstream.network import Dial, dial_direct, dial_through
+
+from .auth import sign_in, store
+from .credentials import Credential, given_credential
+from .failure import CommandFailed
+from .hosts import chosen_hosts
+from .notice import first_run_notice
+
+MIB = 1024 * 1024
+SHOWN_MODELS = 12
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    logs.set_up(verbose=options.verbose)
+    directory = data_directory(environment)
+    accounts_path = directory / "accounts.json"
+    try:
+        config = load_config(directory / "config.json")
+        stored = load_accounts(accounts_path)
+    except DamagedFile as error:
+        raise CommandFailed(str(error)) from None
+    access = _access(options, config, directory / "config.json")
+    dial = _dial(options, environment)
+    credential = given_credential(options, environment, stored)
+    if credential is None:
+        credential = _first_run(options, environment, config, dial, accounts_path)
+    elif options.save and not credential.stored:
+        store(accounts_path, credential.record)
+    hosts = chosen_hosts(options, environment, credential.record.enterprise_host)
+    seat = Seat(credential.record, hosts, _account_dial(credential, dial), stored=credential.stored)
+    limits = Limits(
+        max_body=options.max_body * MIB,
+        drain=options.drain,
+        max_connections=connection_cap(options.max_connections),
+    )
+    trio.run(_serve, options, config, seat, credential.source, access, limits, accounts_path)
+    return 0
+
+
+async def _serve(
+    options: argparse.Namespace,
+    config: Config,
+    seat: Seat,
+    source: str,
+    access: Access,
+    limits: Limits,
+    accounts_path: Path,
+) -> None:
+    app = App(config, [seat], access, limits, accounts_file=accounts_path, ca_file=options.ca_file)
+
+    def on_listening(host: str, port: int) -> None:
+        print(f"copilot_trio {__version__}: unofficial, not made or supported by GitHub; its terms apply to you")
+        print(f"account    {seat.record.label} ({seat.record.account_type}), from {source}")
+        print_addresses(host, port, keyed=bool(access.keys))
+
+    try:
+        await serve(app, options.host, options.port, on_listening=on_listening, beside=lambda: show_models(app))
+    except OSError as error:
+        raise CommandFailed(
+            f"cannot listen on {options.host} port {options.port}: {error.strerror or error}. Choose another --port."
+        ) from None
+
+
+def print_addresses(host: str, port: int, *, keyed: bool) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    base = f"http://{shown}:{port}"
+    key = " and your key" if keyed else ", any key"
+    print(f"listening  {base}")
+    print(f"OpenAI     base URL {base}/v1{key}")
+    print(f"Anthropic  base URL {base}{key}", flush=True)
+
+
+async def show_models(app: App) -> None:
+    """What the account is offered, once that is known. A failure here is the first word on what is wrong."""
+    try:
+        catalogue = app.accounts.preferred().catalogue
+        models = () if catalogue is None else await catalogue.models()
+    except ProxyError as error:
+        print(f"copilot-trio: {error}", file=sys.stderr, flush=True)
+        return
+    names = [model.id for model in models if model.capabilities.type == "chat"]
+    more = f" and {len(names) - SHOWN_MODELS} more" if len(names) > SHOWN_MODELS else ""
+    print(f"models     {', '.join(names[:SHOWN_MODELS])}{more}", flush=True)
+
+
+def _first_run(
+    options: argparse.Namespace, environment: Mapping[str, str], config: Config, dial: Dial, path: Path
+) -> Credential:
+    if not sys.stdin.isatty():
+        raise CommandFailed(
+            "no account: run `copilot-trio auth` on a terminal, or give --github-token-file FILE "
+            "or COPILOT_TRIO_GITHUB_TOKEN",
+            2,
+        )
+    print(first_run_notice(config.identity))
+    hosts = chosen_hosts(options, environment)
+    account_type: AccountType = options.account_type
+    record = trio.run(sign_in, config, hosts, account_type, options.enterprise_host, "", dial, options.ca_file)
+    store(path, record)
+    return Credential(record, "this sign-in", stored=True)
+
+
+def _access(options: argparse.Namespace, config: Config, config_path: Path) -> Access:
+    """Keys from flags and settings. A host that others can reach is never served without one, unless told so twice."""
+    loopback = is_loopback(options.host)
+    if options.no_auth:
+        if not loopback and not options.i_know:
+            raise CommandFailed(
+                f"--no-auth on {options.host} lets everybody in reach spend: add --i-know if so meant", 2
+            )
+        return Access(options.host, (), tuple(options.allowed_host), tuple(options.allowed_origin))
+    keys = [ApiKey(f"flag {number}", hash_key(key)) for number, key in enumerate(options.api_key, 1)]
+    keys += config.keys
+    if not keys and not loopback:
+        keys.append(_generate_key(config, config_path))
+    return Access(options.host, tuple(keys), tuple(options.allowed_host), tuple(options.allowed_origin))
+
+
+def _generate_key(config: Config, config_path: Path) -> ApiKey:
+    secret = f"ct-{secrets.token_urlsafe(24)}"
+    key = ApiKey("generated", hash_key(secret))
+    changed = msgspec.structs.replace(config, keys=(*config.keys, key))
+    try:
+        write_private(config_path, msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n")
+    except OSError as error:
+        raise CommandFailed(f"a generated key could not be stored in {config_path}: {error.strerror}") from None
+    print(f"API key, shown this once: {secret}")
+    return key
+
+
+def _dial(options: argparse.Namespace, environment: Mapping[str, str]) -> Dial:
+    if not options.proxy_env:
+        return dial_direct
+    from copilot_trio.upstream.proxies import dial_by_environment
+
+    try:
+        return dial_by_environment(environment)
+    except ValueError as error:
+        raise CommandFailed(f"--proxy-env: {error}", 2) from None
+
+
+def _account_dial(credential: Credential, otherwise: Dial) -> Dial:
+    if credential.record.proxy is None:
+        return otherwise
+    try:
+        return dial_through(credential.record.proxy)
+    except ValueError as error:
+        raise CommandFailed(f"the proxy of account {credential.record.label}: {error}") from None

@@ -1,0 +1,88 @@
+"""Settings: ``config.json``, the data directory, and what the environment overrides. Validated, never guessed at."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+Right = Literal["inference", "admin"]
+
+
+class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Only the SHA-256 of a key is kept."""
+
+    label: str
+    sha256: str
+    rights: tuple[Right, ...] = ("inference", "admin")
+
+
+class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """As which client we present ourselves: VS Code, for the API refuses requests without an editor's version.
+
+    The README and the first run say so plainly. Values: upstream.md §3.1, §4.1.
+    """
+
+    client_id: str = "Iv1.b507a08c87ecfe98"
+    scope: str = "read:user"
+    integration_id: str = "vscode-chat"
+    editor_version: str = "vscode/1.113.0"
+    editor_plugin_version: str = "copilot-chat/0.42.0"
+    user_agent: str = "GitHubCopilotChat/0.42.0"
+    copilot_api_version: str = "2026-06-01"
+    github_api_version: str = "2025-04-01"
+    intent: str = "conversation-agent"
+
+
+class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds (product.md §5.7)."""
+
+    connect: float = 15
+    response_headers: float = 120
+    silence: float = 300
+    wait: float = 30  # for a cooldown
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``keep_billing_header``: leave Claude Code's attribution block in prompts, though it spoils the cache."""
+
+    identity: Identity = Identity()
+    keys: tuple[ApiKey, ...] = ()
+    timeouts: TimeoutSettings = TimeoutSettings()
+    keep_billing_header: bool = False
+
+
+class DamagedFile(Exception):
+    """A file that cannot be read as what it should be. It is left as it is; the message says what to do."""
+
+
+_decode = msgspec.json.Decoder(Config).decode
+
+
+def load_config(path: Path) -> Config:
+    """Raises ``DamagedFile`` naming the field; a missing file means the defaults."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return Config()
+    except OSError as error:
+        raise DamagedFile(f"{path} cannot be read: {error.strerror}. Mend its permissions.") from None
+    try:
+        return _decode(text)
+    except msgspec.DecodeError as error:
+        raise DamagedFile(f"{path} is not usable: {error}. It was left as it is: mend that place.") from None
+
+
+def data_directory(environment: Mapping[str, str]) -> Path:
+    """``$COPILOT_TRIO_HOME``, else the platform's place for a user's data (product.md §1)."""
+    if home := environment.get("COPILOT_TRIO_HOME"):
+        return Path(home).expanduser()
+    if sys.platform == "win32":
+        return Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "copilot-trio"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "copilot-trio"
+    base = environment.get("XDG_DATA_HOME")
+    return (Path(base) if base and Path(base).is_absolute() else Path.home() / ".local" / "share") / "copilot-trio"

@@ -1,0 +1,291 @@
+"""The story of one request: find the model, lease an account, send, carry the answer back; repair what is free.
+
+A request that upstream may have run is never sent twice (product.md §4.3). Cancellation appears nowhere, because it
+needs no code: a client that leaves cancels all of this, and leaving ``Copilot.send`` closes the connection.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import trio
+
+from copilot_trio.accounts.account import Account, Answer, CopilotToken
+from copilot_trio.accounts.outcome import Refusal, Repair
+from copilot_trio.accounts.registry import Accounts
+from copilot_trio.dialects.dialect import Dialect
+from copilot_trio.dialects.envelope import has_image, initiator, peek
+from copilot_trio.dialects.gate import GateSettings, without_thinking
+from copilot_trio.dialects.plan import Plan, make_plan
+from copilot_trio.dialects.stream import BodyRelay
+from copilot_trio.errors import NoAccount, ProxyError, UpstreamError, UpstreamTimeout
+from copilot_trio.models.model import Model
+from copilot_trio.server.dispatch import announce, error_headers
+from copilot_trio.server.event_stream import EventStream
+from copilot_trio.server.exchange import Exchange
+from copilot_trio.upstream.copilot import Call, Copilot
+
+logger = logging.getLogger(__name__)
+
+MAX_ANSWER = 64 * 1024 * 1024  # bytes of a non-streamed answer
+LINGER = 1.0  # seconds after the terminal event for upstream to end the body, so that the connection can be reused
+REMEMBERED_FAILURES = 1000
+PASSED_ON = ("x-github-request-id", "retry-after")
+PASSED_ON_PREFIXES = ("x-ratelimit-", "x-quota-snapshot-", "x-usage-ratelimit-")
+
+Carry = Callable[[Answer, Plan, Account], Awaitable[None]]
+
+
+class RelaySettings(msgspec.Struct, frozen=True):
+    """``silence``: seconds without a byte from upstream in a running answer (product.md §5.7)."""
+
+    silence: float = 300
+    gate: GateSettings = GateSettings()
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What the client wants, as far as we looked."""
+
+    body: bytes
+    asked: str
+    stream: bool
+    downstream: Dialect
+    initiator: str
+    vision: bool
+    betas: str | None
+    request_id: str
+
+
+class SilenceWatch:
+    """Cancels ``scope`` when nothing was heard for a while. One task a stream, and nothing to do per chunk."""
+
+    def __init__(self, patience: float) -> None:
+        self.scope = trio.CancelScope()
+        self.heard = trio.current_time()
+        self._patience = patience
+
+    async def run(self) -> None:
+        while (deadline := self.heard + self._patience) > trio.current_time():  # noqa: ASYNC110 (it moves per chunk)
+            await trio.sleep_until(deadline)
+        self.scope.cancel("upstream fell silent")
+
+
+class Stopwatch:
+    """Our own share of the time: before the upstream call, and after its first byte."""
+
+    def __init__(self, received: float) -> None:
+        self._received = received
+        self._before = 0.0
+        self._answered = received
+
+    def sending(self) -> None:
+        self._before = trio.current_time() - self._received
+
+    def answered(self) -> None:
+        self._answered = trio.current_time()
+
+    def overhead_ms(self) -> float:
+        return (self._before + trio.current_time() - self._answered) * 1000
+
+
+class Relay:
+    def __init__(self, accounts: Accounts, copilot: Copilot, settings: RelaySettings) -> None:
+        self._accounts = accounts
+        self._copilot = copilot
+        self._settings = settings
+        self._failures: OrderedDict[int, None] = OrderedDict()
+
+    async def generate(self, exchange: Exchange, downstream: Dialect) -> None:
+        """Answer a model request, with an error if need be."""
+        job = _read(exchange, downstream)
+        if job.stream:
+            await self._generate_stream(exchange, job)
+        else:
+            await self._generate_whole(exchange, job)
+
+    async def _generate_stream(self, exchange: Exchange, job: Job) -> None:
+        out = EventStream(exchange, job.downstream.heartbeat)
+        exchange.start_soon(out.beat)
+        watch = Stopwatch(exchange.request.received)
+
+        async def carry(answer: Answer, plan: Plan, account: Account) -> None:
+            out.headers = _reply_headers(answer, account, watch)
+            await self._carry_stream(exchange, out, answer, plan)
+
+        try:
+            await self._attempt(exchange, job, carry, watch)
+        except ProxyError as error:
+            exchange.note.error = str(error.code or error.kind)
+            if isinstance(error, UpstreamError) and error.partial:
+                await out.send(error.partial)
+            headers = error_headers(error, seen_before=self._failed_before(job, error))
+            body, events = job.downstream.render_error(error), job.downstream.render_stream_error(error)
+            await out.fail(error.status, headers, body, events)
+
+    async def _generate_whole(self, exchange: Exchange, job: Job) -> None:
+        watch = Stopwatch(exchange.request.received)
+
+        async def carry(answer: Answer, plan: Plan, account: Account) -> None:
+            silence = SilenceWatch(self._settings.silence)
+            exchange.start_soon(silence.run)
+            with silence.scope:
+                shown, exchange.note.usage = plan.whole_answer(await answer.read(MAX_ANSWER))
+                await exchange.respond(200, shown, headers=_reply_headers(answer, account, watch))
+            if silence.scope.cancelled_caught:
+                raise UpstreamTimeout(f"upstream fell silent for {self._settings.silence:.0f} s")
+
+        try:
+            await self._attempt(exchange, job, carry, watch)
+        except ProxyError as error:
+            if exchange.started:
+                raise
+            exchange.note.error = str(error.code or error.kind)
+            headers = error_headers(error, seen_before=self._failed_before(job, error))
+            await exchange.respond(error.status, job.downstream.render_error(error), headers=headers)
+
+    async def _attempt(self, exchange: Exchange, job: Job, carry: Carry, watch: Stopwatch) -> None:
+        """Send, and send again after a repair that is provably free. Raises ``ProxyError``."""
+        model = await self._find_model(self._accounts.preferred(), job.asked)
+        async with self._accounts.lease(model.id) as account:
+            exchange.note.account = account.label
+            token = await self._copilot.token(account)
+            plan = self._plan(job, model)
+            repaired: set[Repair] = set()
+            while True:
+                try:
+                    return await self._send(account, plan, token, job, carry, watch)
+                except Refusal as refusal:
+                    outcome = refusal.outcome
+                if outcome.repair == "none" or outcome.repair in repaired:
+                    self._accounts.judge(account, outcome, model.id)
+                    raise outcome.error
+                repaired.add(outcome.repair)
+                logger.info("%s: repairing once: %s", account.label, outcome.repair)
+                plan, token = await self._repair(outcome.repair, account, job, plan, token)
+
+    async def _send(
+        self, account: Account, plan: Plan, token: CopilotToken, job: Job, carry: Carry, watch: Stopwatch
+    ) -> None:
+        call = Call(
+            endpoint=plan.upstream.endpoint,
+            body=plan.body,
+            initiator=job.initiator,
+            request_id=job.request_id,
+            vision=job.vision,
+            betas=plan.betas,
+            stream=job.stream,
+            extra_headers=tuple(plan.model.request_headers.items()),
+        )
+        watch.sending()
+        try:
+            async with self._copilot.send(account, call, token) as answer:
+                watch.answered()
+                await carry(answer, plan, account)
+        except UpstreamError as error:
+            error.account = account.label
+            # The connections of this account are in doubt: start afresh, and let what runs on them drain.
+            await account.pool.recycle()
+            raise
+
+    async def _carry_stream(self, exchange: Exchange, out: EventStream, answer: Answer, plan: Plan) -> None:
+        body = plan.body_relay()
+        silence = SilenceWatch(self._settings.silence)
+        exchange.start_soon(silence.run)
+        try:
+            with silence.scope:
+                await _pump(answer, body, out, silence)
+        finally:
+            exchange.note.usage = body.usage
+        if silence.scope.cancelled_caught:
+            raise UpstreamTimeout(f"upstream fell silent for {self._settings.silence:.0f} s")
+
+    async def _repair(
+        self, repair: Repair, account: Account, job: Job, plan: Plan, token: CopilotToken
+    ) -> tuple[Plan, CopilotToken]:
+        match repair:
+            case "refresh_token" | "reread_host":  # the token's reply names the host too
+                return plan, await self._copilot.token(account, instead_of=token)
+            case "switch_endpoint":
+                if account.catalogue is not None:
+                    account.catalogue.learn_refused(plan.model.id, plan.upstream.endpoint)
+                return self._plan(job, await self._find_model(account, job.asked)), token
+            case "drop_thinking":
+                return msgspec.structs.replace(plan, body=without_thinking(plan.body)), token
+            case "resend" | "none":
+                return plan, token
+
+    def _plan(self, job: Job, model: Model) -> Plan:
+        return make_plan(job.body, job.asked, job.downstream, model, self._settings.gate, job.betas)
+
+    async def _find_model(self, account: Account, asked: str) -> Model:
+        if account.catalogue is None:
+            raise NoAccount(f"account {account.label} has no model list")
+        return await account.catalogue.find(asked)
+
+    def _failed_before(self, job: Job, error: ProxyError) -> bool:
+        """One retry of a failure that cost is the client's choice; the second identical failure says stop."""
+        if error.cost == "none" or error.status < 500:
+            return False
+        key = hash(job.body)
+        seen = key in self._failures
+        self._failures[key] = None
+        self._failures.move_to_end(key)
+        if len(self._failures) > REMEMBERED_FAILURES:
+            self._failures.popitem(last=False)
+        return seen
+
+
+async def _pump(answer: Answer, body: BodyRelay, out: EventStream, silence: SilenceWatch) -> None:
+    """The hot loop: one upstream read, at most one downstream write."""
+    while piece := await answer.receive():
+        data = body.feed(piece)
+        if body.complete:
+            await out.finish(data + body.finish())
+            await _drain(answer)
+            return
+        if data:
+            await out.send(data)
+        silence.heard = trio.current_time()
+    await out.finish(body.finish())
+
+
+def _read(exchange: Exchange, downstream: Dialect) -> Job:
+    request = exchange.request
+    envelope = peek(request.body)
+    exchange.note.model = envelope.model[:100]
+    exchange.note.thinking = envelope.thinks
+    announce(exchange)
+    return Job(
+        body=request.body,
+        asked=envelope.model,
+        stream=envelope.stream,
+        downstream=downstream,
+        initiator=initiator(envelope, subagent="x-claude-code-agent-id" in request.headers),
+        vision=has_image(envelope, request.body),
+        betas=request.headers.get("anthropic-beta"),
+        request_id=exchange.request_id,
+    )
+
+
+async def _drain(answer: Answer) -> None:
+    """The answer is complete; wait a moment for the body's formal end, so that the connection can be used again."""
+    with trio.move_on_after(LINGER):
+        while await answer.receive():
+            pass
+
+
+def _reply_headers(answer: Answer, account: Account, watch: Stopwatch) -> list[tuple[str, str]]:
+    passed = [
+        (name, value)
+        for name, value in answer.headers.items()
+        if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
+    ]
+    label = account.label.encode("ascii", "replace").decode()
+    return [
+        *passed,
+        ("x-copilot-trio-account", label),
+        ("x-copilot-trio-overhead-ms", f"{watch.overhead_ms():.2f}"),
+    ]

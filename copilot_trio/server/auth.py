@@ -1,0 +1,129 @@
+"""Who may call: API keys with rights, and the gate that keeps web pages out (product.md §2.5)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import msgspec
+
+from copilot_trio.config import ApiKey, Right
+from copilot_trio.errors import Forbidden, Unauthorized, UnsupportedMedia
+
+from .exchange import Request
+from .router import Scope
+
+CURSOR_ORIGIN = "vscode-file://vscode-app"  # Cursor's Verify button, on the model APIs only
+LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
+
+
+def hash_key(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class Access(msgspec.Struct, frozen=True):
+    """``host`` is what the server is bound to. Without keys, whoever passes the gate has every right."""
+
+    host: str = "127.0.0.1"
+    keys: tuple[ApiKey, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+
+
+def admit(request: Request, scope: Scope, access: Access) -> tuple[Right, ...]:
+    """The caller's rights. Raises ``Forbidden``, ``Unauthorized`` or ``UnsupportedMedia``."""
+    key = _key_of(request, access.keys)
+    if key is None and not _host_allowed(request, access):
+        raise Forbidden(
+            "this Host header is not one of this server's names", remedy="Start it with --allowed-host NAME to add one."
+        )
+    _check_origin(request, scope, access)
+    if access.keys and scope != "open":
+        if key is None:
+            raise Unauthorized(
+                "the API key is missing or wrong", remedy="Send it as `Authorization: Bearer` or as `x-api-key`."
+            )
+        if scope not in key.rights:
+            raise Forbidden(f"the API key {key.label!r} lacks the right {scope!r}")
+    if request.method in {"POST", "PUT", "PATCH"} and _media_type(request) != "application/json":
+        raise UnsupportedMedia("the body must be application/json", remedy="Set the Content-Type header.")
+    if key is not None:
+        return key.rights
+    return () if access.keys else ("inference", "admin")
+
+
+def preflight(request: Request, access: Access) -> list[tuple[str, str]]:
+    """Headers that answer an ``OPTIONS`` of an allowed origin. Raises ``Forbidden`` for all others."""
+    headers = cors_headers(request, access)
+    if not headers:
+        raise Forbidden("this origin may not call this server", remedy="Start it with --allowed-origin to add one.")
+    asked = request.headers.get("access-control-request-headers", "authorization, content-type, x-api-key")
+    return [
+        *headers,
+        ("access-control-allow-methods", "GET, POST, OPTIONS"),
+        ("access-control-allow-headers", asked[:500]),
+        ("access-control-max-age", "600"),
+    ]
+
+
+def cors_headers(request: Request, access: Access) -> list[tuple[str, str]]:
+    """For an explicitly allowed origin, and for no other; never a wildcard."""
+    origin = request.headers.get("origin")
+    if origin is None or origin not in {*access.allowed_origins, CURSOR_ORIGIN}:
+        return []
+    return [("access-control-allow-origin", origin), ("vary", "origin")]
+
+
+def _key_of(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
+    """Every key is compared, each in constant time. Claude Code may send two credentials; either will do."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    given = [bearer.strip()] if scheme.lower() == "bearer" else []
+    given.append(request.headers.get("x-api-key", ""))
+    found: ApiKey | None = None
+    for secret in filter(None, given):
+        digest = hash_key(secret)
+        for key in keys:
+            if hmac.compare_digest(digest, key.sha256):
+                found = key
+    return found
+
+
+def _host_allowed(request: Request, access: Access) -> bool:
+    name = _host_name(request.headers.get("host", ""))
+    return name in LOOPBACK_NAMES or name == access.host.lower() or name in access.allowed_hosts or _is_loopback(name)
+
+
+def _host_name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_origin(request: Request, scope: Scope, access: Access) -> None:
+    origin = request.headers.get("origin")
+    allowed = set(access.allowed_origins)
+    if scope == "inference":
+        allowed.add(CURSOR_ORIGIN)
+    if origin is not None:
+        same = urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower() and origin.startswith("http")
+        if origin in allowed:
+            return
+        if not same:
+            raise Forbidden("web pages of other origins may not call this server", remedy="See --allowed-origin.")
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise Forbidden("web pages of other origins may not call this server")
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,88 @@
+"""Calls to Copilot over one account's connections. What is not 200 is raised as a ``Refusal``."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from copilot_trio.accounts.account import Account, Answer, CopilotToken
+from copilot_trio.accounts.outcome import Refusal, classify
+from copilot_trio.config import Identity
+from copilot_trio.github.token import TokenSource
+
+from .identity import Headers, call_headers, models_headers
+
+MAX_ERROR = 64 * 1024
+MAX_MODELS = 8 * 1024 * 1024
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One model call. ``initiator`` stays the same over our own permitted re-sends."""
+
+    endpoint: str
+    body: bytes
+    initiator: str
+    request_id: str
+    vision: bool = False
+    betas: str | None = None
+    stream: bool = False
+    extra_headers: tuple[tuple[str, str], ...] = ()  # what upstream's own list says the model needs
+
+
+class Copilot:
+    def __init__(self, identity: Identity, tokens: TokenSource) -> None:
+        self._identity = identity
+        self._tokens = tokens
+
+    async def token(self, account: Account, *, instead_of: CopilotToken | None = None) -> CopilotToken:
+        return await self._tokens.token(account, instead_of=instead_of)
+
+    @asynccontextmanager
+    async def send(self, account: Account, call: Call, token: CopilotToken) -> AsyncIterator[Answer]:
+        """Yield a 200. Raises ``Refusal`` for anything else, and the pool's errors."""
+        headers: Headers = [
+            *call_headers(
+                self._identity,
+                account,
+                token.value,
+                call.request_id,
+                initiator=call.initiator,
+                vision=call.vision,
+                betas=call.betas,
+                stream=call.stream,
+            ),
+            *call.extra_headers,
+        ]
+        async with account.pool.send("POST", token.api + call.endpoint, headers, call.body) as answer:
+            if answer.status != 200:
+                raise await _refusal(answer)
+            yield answer
+
+    async def fetch_models(self, account: Account) -> bytes:
+        """The raw list. A 401 is answered by one refresh. Raises ``ProxyError``."""
+        token = await self.token(account)
+        try:
+            return await self._fetch_models(account, token)
+        except Refusal as refusal:
+            if refusal.outcome.repair not in {"refresh_token", "reread_host"}:
+                raise refusal.outcome.error from None
+        fresh = await self.token(account, instead_of=token)
+        try:
+            return await self._fetch_models(account, fresh)
+        except Refusal as refusal:
+            raise refusal.outcome.error from None
+
+    async def _fetch_models(self, account: Account, token: CopilotToken) -> bytes:
+        headers = models_headers(self._identity, account, token.value, str(uuid.uuid4()))
+        async with account.pool.send("GET", f"{token.api}/models", headers) as answer:
+            if answer.status != 200:
+                raise await _refusal(answer)
+            return await answer.read(MAX_MODELS)
+
+
+async def _refusal(answer: Answer) -> Refusal:
+    return Refusal(classify(answer.status, answer.headers, await answer.read(MAX_ERROR), now=time.time()))

@@ -1,0 +1,45 @@
+"""What one request's log line says. Metadata only, never a word of a prompt."""
+
+from __future__ import annotations
+
+from copilot_trio.turn import Usage
+
+NANO = 1_000_000_000
+
+
+class RequestNote:
+    """Filled in as the request goes on its way; read once, when it ends."""
+
+    def __init__(self) -> None:
+        self.model = ""
+        self.thinking = False
+        self.account = ""
+        self.usage: Usage | None = None
+        self.error = ""
+
+    def prefix(self) -> str:
+        """``[claude-opus-4-6 thinking] ``, or nothing for a request that names no model."""
+        if not self.model:
+            return ""
+        return f"[{self.model}{' thinking' if self.thinking else ''}] "
+
+    def suffix(self) -> str:
+        """`` in:1200 out:340 cached:900 acct:work cost:0.8cr``: what is known of it."""
+        fields: list[str] = []
+        if self.usage is not None:
+            total = self.usage.input_tokens + self.usage.cache_read_tokens + self.usage.cache_write_tokens
+            fields += [f"in:{total}", f"out:{self.usage.output_tokens}"]
+            if self.usage.cache_read_tokens:
+                fields.append(f"cached:{self.usage.cache_read_tokens}")
+        if self.account:
+            fields.append(f"acct:{self.account}")
+        if self.usage is not None and self.usage.nano_aiu is not None:
+            fields.append(f"cost:{self.usage.nano_aiu / NANO:.3g}cr")
+        if self.error:
+            fields.append(self.error)
+        return "".join(f" {field}" for field in fields)
+
+
+def duration(seconds: float) -> str:
+    """``340ms`` below a second, ``20.1s`` from there on."""
+    return f"{seconds * 1000:.0f}ms" if seconds < 1 else f"{seconds:.1f}s"
