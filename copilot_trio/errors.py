@@ -56,70 +56,70 @@ def _sentence(cause: str) -> str:
 
 
 class BadRequest(ProxyError):
-    kind = "bad_request"
+    kind: Kind = "bad_request"
     status = 400
-    code = "invalid_request"
+    code: str | None = "invalid_request"
 
 
 class TooLarge(BadRequest):
-    kind = "too_large"
+    kind: Kind = "too_large"
     status = 413
-    code = "request_too_large"
+    code: str | None = "request_too_large"
 
 
 class HeadTooLarge(BadRequest):
-    kind = "head_too_large"
+    kind: Kind = "head_too_large"
     status = 431
-    code = "header_too_large"
+    code: str | None = "header_too_large"
 
 
 class RequestTimeout(BadRequest):
-    kind = "request_timeout"
+    kind: Kind = "request_timeout"
     status = 408
-    code = "request_timeout"
+    code: str | None = "request_timeout"
 
 
 class UnsupportedMedia(BadRequest):
-    kind = "unsupported_media"
+    kind: Kind = "unsupported_media"
     status = 415
-    code = "unsupported_media_type"
+    code: str | None = "unsupported_media_type"
 
 
 class NotImplementedHere(BadRequest):
     """A part of HTTP or of an API that this server does not speak."""
 
-    kind = "bad_request"
+    kind: Kind = "bad_request"
     status = 501
-    code = "not_implemented"
+    code: str | None = "not_implemented"
 
 
 class Unauthorized(ProxyError):
-    kind = "unauthorized"
+    kind: Kind = "unauthorized"
     status = 401
-    code = "invalid_api_key"
+    code: str | None = "invalid_api_key"
 
 
 class Forbidden(ProxyError):
-    kind = "forbidden"
+    kind: Kind = "forbidden"
     status = 403
-    code = "forbidden"
+    code: str | None = "forbidden"
 
 
 class NotFound(ProxyError):
-    kind = "not_found"
+    kind: Kind = "not_found"
     status = 404
-    code = "not_found"
+    code: str | None = "not_found"
 
 
 class ModelNotFound(NotFound):
-    kind = "model_not_found"
-    code = "model_not_found"
+    kind: Kind = "model_not_found"
+    code: str | None = "model_not_found"
 
 
 class MethodNotAllowed(ProxyError):
-    kind = "method_not_allowed"
+    kind: Kind = "method_not_allowed"
     status = 405
-    code = "method_not_allowed"
+    code: str | None = "method_not_allowed"
 
     def __init__(self, cause: str, *, allow: str) -> None:
         super().__init__(cause, remedy=f"Use {allow}.")
@@ -129,33 +129,33 @@ class MethodNotAllowed(ProxyError):
 class UpgradeRequired(ProxyError):
     """A WebSocket where none is served: Codex falls back to POST at a 426, and at nothing else (clients.md §2)."""
 
-    kind = "upgrade_required"
+    kind: Kind = "upgrade_required"
     status = 426
-    code = "websocket_not_served"
+    code: str | None = "websocket_not_served"
 
 
 class NoAccount(ProxyError):
     """No account is configured, or none can carry the request for other reasons than limits."""
 
-    kind = "no_account"
+    kind: Kind = "no_account"
     status = 503
-    code = "no_account"
+    code: str | None = "no_account"
 
 
 class AccountPaused(ProxyError):
     """GitHub warned about the account; nothing is sent on it until a person acknowledges (product.md §4.5)."""
 
-    kind = "paused"
+    kind: Kind = "paused"
     status = 403
-    code = "account_paused"
+    code: str | None = "account_paused"
 
 
 class UpstreamError(ProxyError):
     """Copilot, or the way to it, failed."""
 
-    kind = "upstream"
+    kind: Kind = "upstream"
     status = 502
-    code = "upstream_error"
+    code: str | None = "upstream_error"
     cost: Cost = "unknown"
     account = ""  # label, set by the lease it happened under
     partial = b""  # what a stream still brought, in the client's dialect, before it failed
@@ -164,22 +164,22 @@ class UpstreamError(ProxyError):
 class UpstreamUnreachable(UpstreamError):
     """Nothing was written: DNS, proxy, connect or TLS failed."""
 
-    code = "upstream_unreachable"
+    code: str | None = "upstream_unreachable"
     cost: Cost = "none"
 
 
 class UpstreamTimeout(UpstreamError):
-    kind = "timeout"
+    kind: Kind = "timeout"
     status = 504
-    code = "upstream_timeout"
+    code: str | None = "upstream_timeout"
 
 
 class UpstreamOverloaded(UpstreamError):
     """A 5xx that upstream answered itself; passed on with its status."""
 
-    kind = "overloaded"
+    kind: Kind = "overloaded"
     status = 503
-    code = "upstream_error"
+    code: str | None = "upstream_error"
 
     def __init__(self, cause: str, *, status: int, retry_after: float | None = None) -> None:
         super().__init__(cause, retry_after=retry_after)
@@ -189,38 +189,38 @@ class UpstreamOverloaded(UpstreamError):
 class StreamTruncated(UpstreamError):
     """The stream ended before its terminal event."""
 
-    code = "stream_truncated"
+    code: str | None = "stream_truncated"
 
 
 class RateLimited(UpstreamError):
-    kind = "rate_limited"
+    kind: Kind = "rate_limited"
     status = 429
-    code = "rate_limit_exceeded"
+    code: str | None = "rate_limit_exceeded"
     cost: Cost = "none"
 
 
 class QuotaExhausted(UpstreamError):
-    kind = "quota"
+    kind: Kind = "quota"
     status = 429
-    code = "insufficient_quota"
+    code: str | None = "insufficient_quota"
     cost: Cost = "none"
 
 
 class AccountRejected(UpstreamError):
     """GitHub refuses the account's credential, after one refresh."""
 
-    kind = "account_rejected"
+    kind: Kind = "account_rejected"
     status = 502
-    code = "account_rejected"
+    code: str | None = "account_rejected"
     cost: Cost = "none"
 
 
 class UpstreamRefused(UpstreamError):
     """A 4xx about the request itself: no other account will think better of it."""
 
-    kind = "refused"
+    kind: Kind = "refused"
     status = 400
-    code = "upstream_refused"
+    code: str | None = "upstream_refused"
     cost: Cost = "none"
 
     def __init__(self, cause: str, *, status: int, code: str | None = None, param: str | None = None) -> None:
@@ -231,9 +231,9 @@ class UpstreamRefused(UpstreamError):
 class ContextTooLong(UpstreamError):
     """``str`` begins with the words that Claude Code compacts at (clients.md §3.7)."""
 
-    kind = "context_too_long"
+    kind: Kind = "context_too_long"
     status = 400
-    code = "context_length_exceeded"
+    code: str | None = "context_length_exceeded"
     cost: Cost = "none"
 
     def __init__(self, tokens: int, limit: int) -> None:
@@ -241,7 +241,7 @@ class ContextTooLong(UpstreamError):
 
 
 class ContentFiltered(UpstreamError):
-    kind = "filtered"
+    kind: Kind = "filtered"
     status = 400
-    code = "content_filter"
+    code: str | None = "content_filter"
     cost: Cost = "none"

@@ -65,7 +65,7 @@ def add_auth(commands: Commands) -> None:
     parser.add_argument(
         "--acknowledge",
         action="store_true",
-        help="use the stored account again, GitHub's warning being cleared",
+        help="use the stored account again after a warning",
     )
 
 
