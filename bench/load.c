@@ -270,8 +270,8 @@ static int compare(const void *one, const void *other) {
 }
 
 static void print_samples(const char *name, struct samples *s) {
-    qsort(s->at, s->count, sizeof *s->at, compare);
     if (!s->count) { printf(", \"%s\": null", name); return; }
+    qsort(s->at, s->count, sizeof *s->at, compare);
     printf(", \"%s\": {\"count\": %zu, \"p50\": %.1f, \"p99\": %.1f, \"max\": %.1f}", name, s->count,
            s->at[s->count / 2] / 1e3, s->at[(s->count - 1) * 99 / 100] / 1e3, s->at[s->count - 1] / 1e3);
 }

@@ -285,6 +285,14 @@ def test_account_changes() -> None:
         msgspec.json.decode(b'{"login": "octo-dev", "plan": "gold"}', type=AccountChange)
 
 
+def test_accounts_are_bounded() -> None:
+    state = new_state()
+    for number in range(997):
+        state.accounts.apply(AccountChange(login=f"octo-{number}"))
+    with pytest.raises(ValueError, match="1000 accounts"):
+        state.accounts.apply(AccountChange(login="one-too-many"))
+
+
 def test_sample_accounts_are_usable_and_plainly_synthetic() -> None:
     assert len(sample_accounts()) == 3
     assert all("SYNTHETIC" in account.token and len(account.token) == 40 for account in sample_accounts())

@@ -16,7 +16,8 @@ THINKING = {"type": "enabled", "budget_tokens": 1024}
 TOOL_SEARCH = {"anthropic-beta": "advanced-tool-use-2025-11-20"}
 
 
-def send(body: object, state: State | None = None, **headers: str) -> Any:
+def send(body: object, state: State | None = None, *, beta: str = "") -> Any:
+    headers = {"anthropic-beta": beta} if beta else {}
     return copilot(state or new_state(), "/v1/messages", body, headers=headers).reply
 
 
@@ -117,7 +118,7 @@ def test_rarer_shapes() -> None:
     assert send(message("SCENARIO:errmid")).status == 529
     edited = send(
         message("SCENARIO:text", stream=True, context_management={"edits": []}),
-        **{"anthropic-beta": "context-management-2025-06-27"},
+        beta="context-management-2025-06-27",
     )
     assert chunks(edited)[-2]["context_management"] == {"applied_edits": []}
     assert [event["type"] for event in stream("SCENARIO:text VARIANT:nofinish")][-1] == "message_stop"
@@ -135,7 +136,7 @@ def test_usage_may_be_missing() -> None:
 @pytest.mark.parametrize(("field", "value"), [
     ("safeguards", {}), ("inference_geo", "eu"), ("nonsense", 1), ("context_management", {"edits": []}),
 ])  # fmt: skip
-def test_fields_that_are_not_known(field: str, value: object) -> None:
+def test_fields_that_are_not_known(field: str, value: Any) -> None:
     assert refusal(message("x", **{field: value})) == f"{field}: Extra inputs are not permitted"
 
 
@@ -170,7 +171,7 @@ def test_betas() -> None:
         "Unexpected value(s) `afk-mode-2026-01-31` for the `anthropic-beta` header. Please consult our documentation "
         "at docs.anthropic.com or try again without the header."
     )
-    assert send(message("x"), **{"anthropic-beta": "interleaved-thinking-2025-05-14"}).status == 200
+    assert send(message("x"), beta="interleaved-thinking-2025-05-14").status == 200
 
 
 def test_tools() -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from twin_client import chunks, copilot, decoded, new_state, wire
+from twin_client import DEV, chunks, copilot, decoded, new_state, wire
 
 from copilot_trio.twin.identifiers import Identifiers, Seal
 from copilot_trio.twin.state import State
 
-TOOLS = [{"type": "function", "name": name, "parameters": {}} for name in ("write_file", "read_file")]
+TOOLS: list[dict[str, Any]] = [
+    {"type": "function", "name": name, "parameters": {}} for name in ("write_file", "read_file")
+]
 SECRETS = {"include": ["reasoning.encrypted_content"]}
 
 
@@ -110,7 +112,7 @@ def test_encrypted_content_only_if_asked_for() -> None:
 def replay(state: State, item: dict[str, Any], token: str = "") -> Any:
     items = [{"role": "user", "content": "x"}, item, {"role": "user", "content": "y"}]
     body = {"model": "gpt-5.3-codex", "input": items}
-    return copilot(state, "/responses", body, **({"token": token} if token else {})).reply
+    return copilot(state, "/responses", body, token=token or DEV).reply
 
 
 def test_reasoning_goes_back_to_its_own_account_only() -> None:

@@ -57,7 +57,7 @@ def add_auth(commands: Commands) -> None:
         commands,
         "auth",
         "sign in to GitHub with a code, and store the account",
-        "  copilot-trio auth\n  copilot-trio auth --enterprise-host octocorp.ghe.com\n  copilot-trio auth --acknowledge",
+        "  copilot-trio auth\n  copilot-trio auth --enterprise-host octo.ghe.com\n  copilot-trio auth --acknowledge",
     )
     _add_hosts(parser)
     parser.add_argument("--account-type", "-a", choices=ACCOUNT_TYPES, default="individual", help="of the subscription")

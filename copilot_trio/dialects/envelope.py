@@ -53,6 +53,8 @@ _decode_item = msgspec.json.Decoder(Item).decode
 def peek(body: bytes) -> Envelope:
     """Raises ``BadRequest`` naming the field, for what no upstream could make sense of."""
     try:
+        if not body.isascii():
+            body.decode()  # msgspec checks only what it reads, and a bad byte anywhere is an error
         form = _decode(body)
     except msgspec.ValidationError as error:
         raise BadRequest(f"the request has a field of the wrong type: {error}") from None

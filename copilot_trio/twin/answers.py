@@ -105,7 +105,7 @@ def _named_tool(prompt: Prompt, asked: str) -> Tool | None:
 
 def arguments_for(tool: Tool, asked: str) -> JSON:
     """Plausible arguments: each required member (or the first one) gets a word of the prompt that fits its type."""
-    words = _topic_words(asked.replace(tool.name, " "))
+    words = _topic_words(re.sub(rf"`?{re.escape(tool.name)}`?", " ", asked))
     filled = _fill(tool.schema, words, "", 0)
     return members(filled)
 

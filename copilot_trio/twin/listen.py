@@ -7,7 +7,6 @@ import ipaddress
 import msgspec
 import trio
 
-from copilot_trio.server.exchange import Handler
 from copilot_trio.server.listen import Limits, Server
 
 from .twin import Twin
@@ -34,33 +33,23 @@ async def serve_twin(
     address = loopback_address(host)
     limits = limits or Limits()
     shown = f"[{address}]" if ":" in address else address
-    listeners = await trio.open_tcp_listeners(port, host=address)
+    opened = await trio.open_tcp_listeners(port, host=address)
     try:
-        control_listeners = await trio.open_tcp_listeners(control_port, host=address)
-    except BaseException:
-        for listener in listeners:
+        opened += await trio.open_tcp_listeners(control_port, host=address)
+        main, control = opened  # one address each, so one listener each
+        ports = Ports(f"http://{shown}:{_port_of(main)}", f"http://{shown}:{_port_of(control)}")
+        twin.base_url = ports.base_url
+        async with trio.open_nursery() as nursery:
+            await nursery.start(Server(twin.handle, limits).serve, [main])
+            await nursery.start(Server(twin.control, limits).serve, [control])
+            task_status.started(ports)
+    finally:  # a server that is cancelled leaves its listeners to who opened them
+        for listener in opened:
             listener.socket.close()
-        raise
-    ports = Ports(f"http://{shown}:{_port_of(listeners)}", f"http://{shown}:{_port_of(control_listeners)}")
-    twin.base_url = ports.base_url
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_serve, twin.handle, listeners, limits)
-        await nursery.start(_serve, twin.control, control_listeners, limits)
-        task_status.started(ports)
 
 
-async def _serve(
-    handler: Handler,
-    listeners: list[trio.SocketListener],
-    limits: Limits,
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    await Server(handler, limits).serve(listeners, task_status=task_status)
-
-
-def _port_of(listeners: list[trio.SocketListener]) -> int:
-    port: int = listeners[0].socket.getsockname()[1]
+def _port_of(listener: trio.SocketListener) -> int:
+    port: int = listener.socket.getsockname()[1]
     return port
 
 

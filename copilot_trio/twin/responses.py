@@ -23,6 +23,38 @@ NO_IMAGES = {
     "output_tokens_details": {"image_tokens": 0, "text_tokens": 0},
     "total_tokens": 0,
 }
+# What a response object says in every event (upstream.md §8.2).
+UNCHANGING: JSON = {
+    "background": False,
+    "completed_at": None,
+    "error": None,
+    "frequency_penalty": 0,
+    "incomplete_details": None,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "moderation": None,
+    "object": "response",
+    "output": [],
+    "parallel_tool_calls": True,
+    "presence_penalty": 0,
+    "previous_response_id": None,
+    "prompt_cache_retention": "24h",
+    "safety_identifier": "synthetic",
+    "service_tier": "default",
+    "store": False,
+    "temperature": 1,
+    "text": {"format": {"type": "text"}, "verbosity": "medium"},
+    "tool_choice": "auto",
+    "tool_usage": {"image_gen": NO_IMAGES, "web_search": {"num_requests": 0}},
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 0.98,
+    "truncation": "disabled",
+    "usage": None,
+    "user": None,
+}
 Event = dict[str, Any]
 
 
@@ -89,46 +121,18 @@ def _usage(answer: Answer) -> JSON:
 
 def _response(answer: Answer, status: str) -> JSON:
     asked = members(answer.prompt.body.get("reasoning"))
-    return {
-        "background": False,
-        "completed_at": None,
+    reasoning = {
+        "context": "current_turn",
+        "effort": asked.get("effort", "medium"),
+        "mode": "standard",
+        "summary": asked.get("summary"),
+    }
+    return UNCHANGING | {
         "created_at": answer.created,
-        "error": None,
-        "frequency_penalty": 0,
         "id": _fresh(answer, "response"),
-        "incomplete_details": None,
-        "instructions": None,
-        "max_output_tokens": None,
-        "max_tool_calls": None,
-        "metadata": {},
         "model": answer.model.echo,
-        "moderation": None,
-        "object": "response",
-        "output": [],
-        "parallel_tool_calls": True,
-        "presence_penalty": 0,
-        "previous_response_id": None,
-        "prompt_cache_retention": "24h",
-        "reasoning": {
-            "context": "current_turn",
-            "effort": asked.get("effort", "medium"),
-            "mode": "standard",
-            "summary": asked.get("summary"),
-        },
-        "safety_identifier": "synthetic",
-        "service_tier": "default",
+        "reasoning": reasoning,
         "status": status,
-        "store": False,
-        "temperature": 1,
-        "text": {"format": {"type": "text"}, "verbosity": "medium"},
-        "tool_choice": "auto",
-        "tool_usage": {"image_gen": NO_IMAGES, "web_search": {"num_requests": 0}},
-        "tools": [],
-        "top_logprobs": 0,
-        "top_p": 0.98,
-        "truncation": "disabled",
-        "usage": None,
-        "user": None,
     }
 
 
@@ -226,13 +230,13 @@ def _done(answer: Answer, block: Block, index: int) -> JSON:
             kind = "function_call" if block.text is None else "custom_tool_call"
             key = "arguments" if block.text is None else "input"
             # The call's id must not move between the frames and the final list: it is what results refer to.
-            call_id = f"call_SYNTH{answer.created:x}{index}{abs(hash_of(answer, block)):x}"
+            call_id = f"call_SYNTH{answer.created:x}{index}{_call_hash(answer, block):x}"
             named = item | {"call_id": call_id, "name": block.name, "status": "completed", "type": kind}
             if block.namespace:
                 named["namespace"] = block.namespace
             return named | {key: block.wire_arguments}
 
 
-def hash_of(answer: Answer, call: Call) -> int:
+def _call_hash(answer: Answer, call: Call) -> int:
     signature = answer.seal.sign(call.wire_arguments, f"{answer.prompt.tokens}")
     return int.from_bytes(signature.encode()[:8], "big")

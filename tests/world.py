@@ -1,0 +1,114 @@
+"""The whole proxy against the twin, in memory and in virtual time: real h11, real httpcore, no sockets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import trio
+from memory_network import Client, MemoryListener, Response, post
+
+from copilot_trio.accounts.account import AccountRecord, Hosts
+from copilot_trio.app import App, Seat
+from copilot_trio.config import Config
+from copilot_trio.server.auth import Access
+from copilot_trio.server.listen import Limits, Server
+from copilot_trio.sse import SSEDecoder, SSEEvent
+from copilot_trio.twin import Record, Twin
+
+BASE = "http://127.0.0.1:1"
+WALL_CLOCK = 1_790_000_000.0
+
+
+class World:
+    """``twin`` upstream, ``app`` in the middle, clients by :meth:`client`."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        *,
+        config: Config | None = None,
+        access: Access | None = None,
+        limits: Limits | None = None,
+        accounts_file: Path | None = None,
+        record_changes: dict[str, object] | None = None,
+    ) -> None:
+        self.twin = Twin(
+            now=lambda: WALL_CLOCK + trio.current_time(), monotonic=trio.current_time, pace=0.0, device_interval=5.0
+        )
+        self.twin.base_url = BASE
+        self.upstream = MemoryListener()
+        self.downstream = MemoryListener()
+        self.dials = 0
+        account = next(iter(self.twin.accounts))
+        record = AccountRecord(
+            id="a1", label="work", login=account.login, github_token=account.token, machine_id="m" * 64
+        )
+        record = msgspec.structs.replace(record, **(record_changes or {}))
+        seat = Seat(record, Hosts(BASE, BASE), self.dial, stored=accounts_file is not None)
+        self.app = App(config or Config(), [seat], access or Access(), limits or Limits(), accounts_file=accounts_file)
+        nursery.start_soon(Server(self.twin.handle, Limits()).serve, [self.upstream])
+        nursery.start_soon(self.app.server.serve, [self.downstream])
+
+    async def dial(self, host: str, port: int) -> trio.abc.Stream:
+        self.dials += 1
+        return await self.upstream.connect()
+
+    async def client(self) -> Client:
+        return Client(await self.downstream.connect())
+
+    async def ask(self, path: str, body: object, *headers: tuple[str, str]) -> Response:
+        """One request on a connection of its own."""
+        client = await self.client()
+        sent = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        await post(client.stream, path, sent, *headers)
+        answer = await client.response()
+        await client.stream.aclose()
+        return answer
+
+    def calls(self, path: str | None = None) -> list[Record]:
+        """The model calls that reached upstream."""
+        wanted = {"/chat/completions", "/v1/messages"} if path is None else {path}
+        return [record for record in self.twin.records if record.path in wanted]
+
+
+def chat(prompt: str, *, model: str = "gpt-4.1", stream: bool = False, **fields: object) -> dict[str, object]:
+    return {"model": model, "stream": stream, "messages": [{"role": "user", "content": prompt}], **fields}
+
+
+def messages(prompt: str, *, model: str = "gpt-4.1", stream: bool = False, **fields: object) -> dict[str, object]:
+    return {"max_tokens": 1000, **chat(prompt, model=model, stream=stream, **fields)}
+
+
+def events(body: bytes) -> list[SSEEvent]:
+    decoder = SSEDecoder()
+    return [*decoder.feed(body), *decoder.finish()]
+
+
+def names(body: bytes) -> list[str]:
+    """Names of Anthropic events, runs of the same name shown once."""
+    found = [event.name for event in events(body)]
+    return [name for number, name in enumerate(found) if number == 0 or name != found[number - 1]]
+
+
+def chat_text(body: bytes) -> str:
+    chunks = [msgspec.json.decode(event.data) for event in events(body) if event.data != b"[DONE]"]
+    return "".join(
+        choice["delta"].get("content") or ""
+        for chunk in chunks
+        for choice in chunk.get("choices") or []
+        if "delta" in choice
+    )
+
+
+def messages_text(body: bytes) -> str:
+    decoded = [msgspec.json.decode(event.data) for event in events(body)]
+    return "".join(event["delta"].get("text", "") for event in decoded if event["type"] == "content_block_delta")
+
+
+def error_of(response: Response) -> dict[str, object]:
+    value = msgspec.json.decode(response.body)
+    assert isinstance(value, dict)
+    error = value["error"]
+    assert isinstance(error, dict)
+    return error
