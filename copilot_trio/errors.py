@@ -48,7 +48,10 @@ class ProxyError(Exception):
             self.code = code
         self.param = param
         self.retry_after = retry_after
-        super().__init__(" ".join(filter(None, [_sentence(cause), remedy, COST_SENTENCES[self.cost]])))
+        super().__init__(cause)
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [_sentence(self.cause), self.remedy, COST_SENTENCES[self.cost]]))
 
 
 def _sentence(cause: str) -> str:

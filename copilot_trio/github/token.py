@@ -107,14 +107,11 @@ class TokenSource:
         if account.warning is not None:
             raise account.warning
         url = f"{account.hosts.github_api}/copilot_internal/v2/token"
-        headers = github_headers(self._identity, account.record.github_token)
-        async with account.pool.send("GET", url, headers) as answer:
-            body = await answer.read(MAX_REPLY)
-            if answer.status != 200:
-                error = _refusal(answer.status, answer.headers, body)
-                if isinstance(error, AccountPaused):
-                    self._on_warning(account, error)
-                raise error
+        try:
+            body = await _get(account, url, self._identity)
+        except AccountPaused as warning:
+            self._on_warning(account, warning)
+            raise
         try:
             envelope = _decode_envelope(body)
         except msgspec.DecodeError as error:
@@ -135,15 +132,24 @@ class TokenSource:
 
 async def fetch_login(account: Account, identity: Identity) -> str:
     """The account's login. Raises ``AccountRejected`` or ``UpstreamError``."""
-    headers = github_headers(identity, account.record.github_token)
-    async with account.pool.send("GET", f"{account.hosts.github_api}/user", headers) as answer:
-        body = await answer.read(MAX_REPLY)
-        if answer.status != 200:
-            raise _refusal(answer.status, answer.headers, body)
+    body = await _get(account, f"{account.hosts.github_api}/user", identity)
     try:
         return _decode_user(body).login
     except msgspec.DecodeError as error:
         raise UpstreamError(f"GitHub's user reply cannot be read: {error}", cost="none") from None
+
+
+async def _get(account: Account, url: str, identity: Identity) -> bytes:
+    """What GitHub answers with 200. Raises ``ProxyError``; none of these calls costs anything."""
+    try:
+        async with account.pool.send("GET", url, github_headers(identity, account.record.github_token)) as answer:
+            body = await answer.read(MAX_REPLY)
+            if answer.status != 200:
+                raise _refusal(answer.status, answer.headers, body)
+            return body
+    except UpstreamError as error:
+        error.cost = "none"
+        raise
 
 
 def _refusal(status: int, headers: dict[str, str], body: bytes) -> ProxyError:

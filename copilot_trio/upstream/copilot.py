@@ -12,6 +12,7 @@ import msgspec
 from copilot_trio.accounts.account import Account, Answer, CopilotToken
 from copilot_trio.accounts.outcome import Refusal, classify
 from copilot_trio.config import Identity
+from copilot_trio.errors import UpstreamError
 from copilot_trio.github.token import TokenSource
 
 from .identity import Headers, call_headers, models_headers
@@ -63,7 +64,14 @@ class Copilot:
             yield answer
 
     async def fetch_models(self, account: Account) -> bytes:
-        """The raw list. A 401 is answered by one refresh. Raises ``ProxyError``."""
+        """The raw list, which costs nothing. A 401 is answered by one refresh. Raises ``ProxyError``."""
+        try:
+            return await self._fetch_models_or_refresh(account)
+        except UpstreamError as error:
+            error.cost = "none"
+            raise
+
+    async def _fetch_models_or_refresh(self, account: Account) -> bytes:
         token = await self.token(account)
         try:
             return await self._fetch_models(account, token)

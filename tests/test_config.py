@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from copilot_trio.config import Config, DamagedFile, data_directory, load_config
+
+
+def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
+    assert load_config(tmp_path / "config.json") == Config()
+
+
+def test_settings_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"timeouts":{"silence":9},"identity":{"editor_version":"vscode/2"}}')
+    config = load_config(path)
+    assert (config.timeouts.silence, config.timeouts.connect) == (9, 15)
+    assert config.identity.editor_version == "vscode/2"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('{"timeouts":{"silence":"9"}}', r"\$\.timeouts\.silence"),
+        ('{"timeout":{}}', "timeout"),
+        ('{"keys":[{"label":"x"}]}', r"\$\.keys\[0\]"),
+        ("{", "truncated"),
+    ],
+)
+def test_an_error_names_the_field_and_the_file_is_left_alone(tmp_path: Path, text: str, named: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(DamagedFile, match=named):
+        load_config(path)
+    assert path.read_text() == text
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").mkdir()
+    with pytest.raises(DamagedFile, match="permissions"):
+        load_config(tmp_path / "config.json")
+
+
+def test_the_data_directory_follows_the_environment() -> None:
+    assert data_directory({"COPILOT_TRIO_HOME": "/x"}) == Path("/x")
+    assert data_directory({"XDG_DATA_HOME": "/y"}) == Path("/y/copilot-trio")
+    assert data_directory({"XDG_DATA_HOME": "relative"}) == Path.home() / ".local/share/copilot-trio"
+    assert data_directory({}) == Path.home() / ".local/share/copilot-trio"
