@@ -7,8 +7,9 @@ import re
 
 # GitHub's token prefixes, Copilot's token (tid=…), bearer headers and the like.
 _SECRET = re.compile(
-    r"(gh[opusr]_|github_pat_|tid=)[A-Za-z0-9_=;:.\-]{4,}|((?:bearer|token)\s+)[A-Za-z0-9_=;:.\-]{16,}|"
-    r"(://[^/\s:@]+:)[^@/\s]+(?=@)",
+    r"(gh[opusr]_|github_pat_|tid=)[A-Za-z0-9_=;:.+/\-]{4,}|"
+    r"(bearer\s+(?=\S{8})|token\s+(?=\S{16}))[A-Za-z0-9_=;:.+/~\-]+|"
+    r"(://[^/\s:@]*:)[^/\s\"]+(?=@)",
     re.IGNORECASE,
 )
 
@@ -27,6 +28,8 @@ class RedactingFormatter(logging.Formatter):
             text = f"{record.levelname.lower()}: {text}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
+        if record.stack_info:
+            text += "\n" + record.stack_info
         return redact(text)
 
 

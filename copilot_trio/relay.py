@@ -271,8 +271,11 @@ def _read(exchange: Exchange, downstream: Dialect) -> Job:
 
 
 async def _drain(answer: Answer) -> None:
-    """The answer is complete; wait a moment for the body's formal end, so that the connection can be used again."""
-    with trio.move_on_after(LINGER):
+    """The answer is complete; wait a moment for the body's formal end, so that the connection can be used again.
+
+    Shielded, within its limit: clients hang up as soon as they have what they want, and there is nothing to save.
+    """
+    with trio.move_on_after(LINGER, shield=True):
         while await answer.receive():
             pass
 

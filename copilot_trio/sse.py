@@ -10,7 +10,7 @@ import re
 import msgspec
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_BOUNDARY = re.compile(rb"\r?\n\r?\n|\r\r")
 
 MAX_EVENT_SIZE = 8 * 1024 * 1024  # the largest single event seen carries a whole `response` object: well under 1 MiB
 
@@ -78,7 +78,7 @@ class SSEDecoder:
             value = value.removeprefix(b" ")
             if field == b"data":
                 self._data.append(value)
-                self._size += len(value)
+                self._size += len(line)
             elif field == b"event":
                 self._name = value.decode("utf-8", "replace")
 

@@ -71,6 +71,7 @@ async def test_the_connection_upstream_is_used_again(nursery: trio.Nursery) -> N
     world = World(nursery)
     for _ in range(3):
         await world.ask("/v1/chat/completions", chat("hi", stream=True))
+        await trio.testing.wait_all_tasks_blocked()
     assert world.dials == 1
 
 

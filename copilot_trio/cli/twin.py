@@ -11,6 +11,7 @@ import trio
 
 from copilot_trio import logs
 from copilot_trio.twin import Ports, ScenarioError, Twin, load_scenarios, serve_twin
+from copilot_trio.twin.listen import loopback_address
 
 from .failure import CommandFailed
 
@@ -26,18 +27,20 @@ def run(options: argparse.Namespace, _: Mapping[str, str]) -> int:
         except (OSError, ScenarioError) as error:
             raise CommandFailed(f"--scenario-file {options.scenario_file}: {error}", 2) from None
     try:
-        trio.run(_serve, options, twin)
+        host = loopback_address(options.host)
     except ValueError as error:
         raise CommandFailed(f"--host: {error}", 2) from None
-    except OSError as error:
-        raise CommandFailed(f"cannot listen: {error}. Choose another --port.") from None
+    try:
+        trio.run(_serve, options, twin, host)
+    except* OSError as group:
+        raise CommandFailed(f"cannot listen: {group.exceptions[0]}. Choose another --port.") from None
     return 0
 
 
-async def _serve(options: argparse.Namespace, twin: Twin) -> None:
+async def _serve(options: argparse.Namespace, twin: Twin, host: str) -> None:
     async with trio.open_nursery() as nursery:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            ports: Ports = await nursery.start(serve_twin, twin, options.host, options.port, options.control_port)
+            ports: Ports = await nursery.start(serve_twin, twin, host, options.port, options.control_port)
             print(f"GitHub and Copilot  {ports.base_url}")
             print(f"control             {ports.control_url}")
             for account in twin.accounts:

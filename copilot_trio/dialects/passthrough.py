@@ -18,13 +18,14 @@ from copilot_trio.turn import Usage
 
 from . import splice
 from .chat.wire import Chunk, usage_of
-from .messages.wire import MessageOut, OutputDetails, StreamEvent, UsageOut
+from .messages.wire import MessageOut, StreamEvent, UsageOut
 
-_SPACED_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
-_MESSAGE_STOP = re.compile(rb'"type"\s*:\s*"message_stop"')
-_ERROR_TYPE = re.compile(rb'"type"\s*:\s*"error"')
-_DONE_EVENT = re.compile(rb"^data: ?\[DONE\](?:\r?\n){1,2}", re.MULTILINE)
-_MODEL_VALUE = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*+")')
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
+_ERROR_NAME = re.compile(rb"(?:\A|(?<=[\r\n]))event: ?error[\r\n]")
+# At the beginning of a line only: a model may well write the same words in its answer.
+_DONE = re.compile(rb"(?:\A|(?<=[\r\n]))data: ?\[DONE\](?:(?:\r\n|\n|\r){1,2}|\Z)")
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_MODEL_VALUE = re.compile(rb'(?<!\\)"model"\s*:\s*("(?:[^"\\]|\\.)*+")')
 
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
 _decode_event = msgspec.json.Decoder(StreamEvent).decode
@@ -98,11 +99,11 @@ class ChatWatch:
         self.complete = False
 
     def look(self, block: bytes) -> bytes:
-        if b'"finish_reason":"' in block or (b'"finish_reason": ' in block and _SPACED_FINISH.search(block)):
+        if not self.ended and _FINISH.search(block):
             self.ended = True
-        if b'"usage":{' in block or b'"usage": {' in block or b'"error"' in block:
+        if b'"usage":{' in block or b'"error"' in block or (b'"usage"' in block and _USAGE.search(block)):
             self._read(block)
-        if b"data: [DONE]" in block:
+        if b"[DONE]" in block and _DONE.search(block):
             self.complete = True
         return block
 
@@ -127,13 +128,11 @@ class MessagesWatch:
         self.complete = False
 
     def look(self, block: bytes) -> bytes:
-        if b'"usage"' in block:
+        if b'"usage"' in block or b'"message_stop"' in block or b'"error"' in block:
             self._read(block)
-        if b'"message_stop"' in block and _MESSAGE_STOP.search(block):
-            self.ended = self.complete = True
-        if b'"error"' in block and _ERROR_TYPE.search(block):
+        if b"error" in block and _ERROR_NAME.search(block):
             self.failed = True
-        return _DONE_EVENT.sub(b"", block) if b"[DONE]" in block else block
+        return _DONE.sub(b"", block) if b"[DONE]" in block else block
 
     def ending(self) -> bytes:
         return b""
@@ -144,7 +143,11 @@ class MessagesWatch:
                 event = _decode_event(data)
             except msgspec.DecodeError:
                 continue
-            if event.message is not None and event.message.usage is not None:
+            if event.type == "message_stop":
+                self.ended = self.complete = True
+            elif event.type == "error":
+                self.failed = True
+            elif event.message is not None and event.message.usage is not None:
                 self.usage = _merge(Usage(), event.message.usage, None)
             elif event.usage is not None:
                 cost = event.copilot_usage.total_nano_aiu if event.copilot_usage else None
@@ -153,13 +156,13 @@ class MessagesWatch:
 
 def _merge(before: Usage, now: UsageOut, nano_aiu: int | None) -> Usage:
     """``message_delta`` repeats what it knows; what it leaves out stays as ``message_start`` had it."""
-    details = now.output_tokens_details or OutputDetails(before.reasoning_tokens)
+    thinking = now.output_tokens_details.thinking_tokens if now.output_tokens_details else None
     return Usage(
         before.input_tokens if now.input_tokens is None else now.input_tokens,
         before.output_tokens if now.output_tokens is None else now.output_tokens,
         before.cache_read_tokens if now.cache_read_input_tokens is None else now.cache_read_input_tokens,
         before.cache_write_tokens if now.cache_creation_input_tokens is None else now.cache_creation_input_tokens,
-        details.thinking_tokens,
+        before.reasoning_tokens if thinking is None else thinking,
         before.nano_aiu if nano_aiu is None else nano_aiu,
     )
 
@@ -187,9 +190,9 @@ def rename_in_events(block: bytes, model: str) -> bytes:
     """Put ``model`` wherever an event names the model: at its top, or in the ``message`` of ``message_start``."""
     if b'"model"' not in block:
         return block
-    return b"\n".join(
+    return b"".join(
         line[:5] + _rename(line[5:], model) if line.startswith(b"data:") and b'"model"' in line else line
-        for line in block.split(b"\n")
+        for line in block.splitlines(keepends=True)
     )
 
 
@@ -200,7 +203,7 @@ def rename_in_reply(body: bytes, model: str) -> bytes:
 
 def _rename(data: bytes, model: str) -> bytes:
     new = _encode(model)
-    if data.count(b'"model"') == 1 and (match := _MODEL_VALUE.search(data)) is not None:
+    if data.count(b'"model"') == 1 and (match := _MODEL_VALUE.search(data)) and _ends_at_top(data, match.end()):
         return data[: match.start(1)] + new + data[match.end(1) :]
     try:
         top = splice.whole(data)
@@ -213,6 +216,15 @@ def _rename(data: bytes, model: str) -> bytes:
     edit = splice.Splice(data)
     edit.replace(at, new)
     return edit.apply()
+
+
+def _ends_at_top(data: bytes, position: int) -> bool:
+    """Is what stands before ``position`` a member of the outermost object? Sure where only its own brace follows.
+
+    That is how chat chunks end; anything else, a tool's ``input`` with a model in it for one, is walked properly.
+    """
+    last = len(data.rstrip()) - 1
+    return data.find(b"}", position) == last and data.find(b"]", position) < 0
 
 
 def _data_lines(block: bytes) -> list[bytes]:

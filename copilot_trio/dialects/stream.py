@@ -56,7 +56,11 @@ class StreamTranslator:
 
     def finish(self) -> bytes:
         ending = self._translate(self._sse.finish())
-        return ending + self._encode(self._decoder.finish())
+        try:
+            return ending + self._encode(self._decoder.finish())
+        except UpstreamError as error:
+            error.partial = ending
+            raise
 
     def _translate(self, events: list[SSEEvent]) -> bytes:
         out: list[bytes] = []

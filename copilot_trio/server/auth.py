@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from .exchange import Request
 from .router import Scope
 
 CURSOR_ORIGIN = "vscode-file://vscode-app"  # Cursor's Verify button, on the model APIs only
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._\-]+)(:[0-9]*)?")
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -55,24 +57,24 @@ def admit(request: Request, scope: Scope, access: Access) -> tuple[Right, ...]:
     return () if access.keys else ("inference", "admin")
 
 
-def preflight(request: Request, access: Access) -> list[tuple[str, str]]:
+def preflight(request: Request, access: Access, scope: Scope = "inference") -> list[tuple[str, str]]:
     """Headers that answer an ``OPTIONS`` of an allowed origin. Raises ``Forbidden`` for all others."""
-    headers = cors_headers(request, access)
+    headers = cors_headers(request, access, scope)
     if not headers:
         raise Forbidden("this origin may not call this server", remedy="Start it with --allowed-origin to add one.")
     asked = request.headers.get("access-control-request-headers", "authorization, content-type, x-api-key")
     return [
         *headers,
         ("access-control-allow-methods", "GET, POST, OPTIONS"),
-        ("access-control-allow-headers", asked[:500]),
+        ("access-control-allow-headers", asked[:500].strip()),
         ("access-control-max-age", "600"),
     ]
 
 
-def cors_headers(request: Request, access: Access) -> list[tuple[str, str]]:
+def cors_headers(request: Request, access: Access, scope: Scope = "inference") -> list[tuple[str, str]]:
     """For an explicitly allowed origin, and for no other; never a wildcard."""
     origin = request.headers.get("origin")
-    if origin is None or origin not in {*access.allowed_origins, CURSOR_ORIGIN}:
+    if origin is None or origin not in _allowed_origins(access, scope):
         return []
     return [("access-control-allow-origin", origin), ("vary", "origin")]
 
@@ -84,19 +86,25 @@ def _key_of(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
     given.append(request.headers.get("x-api-key", ""))
     found: ApiKey | None = None
     for secret in filter(None, given):
-        digest = hash_key(secret)
+        digest = hash_key(secret).encode()
         for key in keys:
-            if hmac.compare_digest(digest, key.sha256):
+            if hmac.compare_digest(digest, key.sha256.lower().encode()):
                 found = key
     return found
 
 
 def _host_allowed(request: Request, access: Access) -> bool:
     name = _host_name(request.headers.get("host", ""))
-    return name in LOOPBACK_NAMES or name == access.host.lower() or name in access.allowed_hosts or _is_loopback(name)
+    if not name:
+        return False
+    allowed = {access.host, *access.allowed_hosts}
+    return name in LOOPBACK_NAMES or name in {host.lower().strip("[]") for host in allowed} or _is_loopback(name)
 
 
 def _host_name(host: str) -> str:
+    """Without the port; nothing for what is no host."""
+    if not _HOST.fullmatch(host):
+        return ""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
@@ -110,16 +118,17 @@ def _is_loopback(name: str) -> bool:
         return False
 
 
+def _allowed_origins(access: Access, scope: Scope) -> set[str]:
+    return {*access.allowed_origins, CURSOR_ORIGIN} if scope == "inference" else set(access.allowed_origins)
+
+
 def _check_origin(request: Request, scope: Scope, access: Access) -> None:
     origin = request.headers.get("origin")
-    allowed = set(access.allowed_origins)
-    if scope == "inference":
-        allowed.add(CURSOR_ORIGIN)
     if origin is not None:
-        same = urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower() and origin.startswith("http")
-        if origin in allowed:
+        if origin in _allowed_origins(access, scope):
             return
-        if not same:
+        scheme, _, host = origin.partition("://")
+        if scheme not in {"http", "https"} or host.lower() != request.headers.get("host", "").lower():
             raise Forbidden("web pages of other origins may not call this server", remedy="See --allowed-origin.")
     if request.headers.get("sec-fetch-site") == "cross-site":
         raise Forbidden("web pages of other origins may not call this server")

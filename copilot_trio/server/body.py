@@ -10,6 +10,8 @@ from copilot_trio.errors import BadRequest, TooLarge, UnsupportedMedia
 
 from .exchange import Request
 
+MAX_WINDOW = 128 * 1024 * 1024  # what `zstd --long` asks for
+
 Decompress = Callable[[bytes, int], bytes]
 
 
@@ -38,6 +40,8 @@ def _gunzip(body: bytes, limit: int) -> bytes:
         raise _too_large(limit)
     if not decoder.eof:
         raise BadRequest("the gzip body is cut short")
+    if decoder.unused_data:  # a second member is legal, but no client sends one, and a million of them cost minutes
+        raise BadRequest("the gzip body goes on after its end")
     return plain
 
 
@@ -52,13 +56,19 @@ def _zstd() -> Decompress | None:
         return None
 
     def decompress(body: bytes, limit: int) -> bytes:
-        reader = zstandard.ZstdDecompressor(max_window_size=128 * 1024 * 1024).stream_reader(body)
+        decoder = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         try:
-            plain: bytes = reader.read(limit + 1)
+            # Twice: the reader can be bounded, but a body cut short is nothing to it; the object tells that.
+            if len(decoder.stream_reader(body).read(limit + 1)) > limit:
+                raise _too_large(limit)
+            whole = decoder.decompressobj()
+            plain: bytes = whole.decompress(body)
         except zstandard.ZstdError as error:
             raise BadRequest(f"the zstd body is damaged: {error}") from None
-        if len(plain) > limit:
-            raise _too_large(limit)
+        if not whole.eof:
+            raise BadRequest("the zstd body is cut short")
+        if whole.unused_data:
+            raise BadRequest("the zstd body goes on after its end")
         return plain
 
     return decompress

@@ -6,6 +6,7 @@ task watches the socket: it notices a client that left, and one that stopped rea
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import struct
@@ -22,6 +23,7 @@ from .exchange import Exchange, H11Headers, Handler, Refuse, Request, joined_hea
 logger = logging.getLogger(__name__)
 
 READ_SIZE = 64 * 1024
+WRITE_SIZE = 256 * 1024  # a longer answer goes out in pieces, each with its own send_timeout: slow is not stopped
 MAX_PIPELINED = 64 * 1024  # bytes of following requests we hold while answering this one; the kernel keeps the rest
 MAX_DRAINED = 1024 * 1024  # of a refused body, so that the client gets to read why
 
@@ -74,8 +76,11 @@ class Connection:
         try:
             while await self._serve_one():
                 self._h11.start_next_cycle()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client left; there is nobody to tell
+        except* Exception:
+            # A bug outside the handler's own task. It costs this connection, not the server.
+            logger.exception("connection failed")
         finally:
             with trio.move_on_after(self._limits.close_timeout, shield=True):
                 await self._close()
@@ -92,6 +97,7 @@ class Connection:
             request = await self._read_request()
         except ProxyError as error:
             exchange = Exchange(self._as_request(b""), self)
+            exchange.extra_headers = [("connection", "close")]
             with trio.move_on_after(self._limits.send_timeout):
                 await self._refuse(exchange, error)
             return False
@@ -109,11 +115,14 @@ class Connection:
         try:
             try:
                 await self._handler(exchange)
+                if not exchange.started and self.usable():
+                    raise RuntimeError("the handler gave no answer")  # noqa: TRY301
             except ProxyError as error:
                 await self._refuse_late(exchange, error)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                raise
-            except Exception:
+            except Exception as error:
+                gone = isinstance(error, trio.BrokenResourceError | trio.ClosedResourceError)
+                if gone and not self.usable():
+                    raise
                 logger.exception("handler failed: %s %s", exchange.request.method, exchange.request.path)
                 await self._refuse_late(exchange, ProxyError("the proxy failed; its log says more"))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -125,7 +134,7 @@ class Connection:
 
     async def _watch_client(self, scope: trio.CancelScope) -> None:
         """Cancel the handler when the client hangs up or stops reading. Keep what it pipelines, up to a limit."""
-        held = 0
+        held = len(self._h11.trailing_data[0])
         while True:
             with trio.move_on_at(self._write_deadline()):
                 if held >= MAX_PIPELINED:
@@ -163,6 +172,10 @@ class Connection:
         return None if body is None else self._as_request(body)
 
     def _check_head(self, head: h11.Request) -> None:
+        if not head.http_version.startswith(b"1."):
+            raise BadRequest(f"HTTP/{head.http_version.decode()} is not spoken here", remedy="Use HTTP/1.1.")
+        if sum(len(name) + len(value) for name, value in head.headers) > self._limits.max_head:
+            raise HeadTooLarge("the request header is too large")  # h11 lets one pass that came in two large reads
         names = [name for name, _ in head.headers]
         if b"transfer-encoding" in names and b"content-length" in names:
             raise BadRequest("Content-Length beside Transfer-Encoding: the length of this request is in doubt")
@@ -182,18 +195,16 @@ class Connection:
         )
 
     async def _read_body(self, head: h11.Request) -> bytes | None:
-        parts: list[bytes] = []
-        size = 0
+        body = bytearray()  # not a list of parts: a client choosing tiny chunks would make each cost 50 bytes
         while True:
             with trio.fail_after(self._limits.body_timeout):
                 part = await self._next_event()
             if isinstance(part, h11.EndOfMessage):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+                return bytes(body)
             if not isinstance(part, h11.Data):
                 return None
-            parts.append(bytes(part.data))
-            size += len(part.data)
-            if size > self._limits.max_body:
+            body += part.data
+            if len(body) > self._limits.max_body:
                 raise self._too_large()
 
     def _as_request(self, body: bytes) -> Request:
@@ -237,39 +248,51 @@ class Connection:
     # ---- writing
 
     async def start_response(self, status: int, headers: H11Headers, request: Request) -> None:
-        self._unsent = self._response_head(status, headers, request)
+        self._unsent = self._response_head(status, headers)
         names = {name.lower() for name, _ in headers}
-        http11 = self._head is None or self._head.http_version >= b"1.1"
-        self._chunked = http11 and "content-length" not in names and request.method != "HEAD"
+        http11 = (self._h11.their_http_version or b"") >= b"1.1"
+        bodiless = request.method == "HEAD" or status in {204, 304}
+        self._chunked = http11 and "content-length" not in names and not bodiless
 
-    def _response_head(self, status: int, headers: H11Headers, request: Request) -> bytes:
+    def _response_head(self, status: int, headers: H11Headers) -> bytes:
         if self._h11.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             raise trio.BrokenResourceError("the connection cannot carry an answer any more")
-        if self._serving.stopping:
+        if self._serving.stopping and ("connection", "close") not in headers:
             headers = [*headers, ("connection", "close")]
-        reason = _REASONS.get(status, b"")
-        return self._h11.send(h11.Response(status_code=status, headers=headers, reason=reason)) or b""
+        # h11 takes text for ASCII; what a header of a client or of upstream says may be more.
+        encoded = [(name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers]
+        response = h11.Response(status_code=status, headers=encoded, reason=_REASONS.get(status, b""))
+        return self._h11.send(response) or b""
 
     async def send_body(self, data: bytes) -> None:
         # h11's own framing costs 3 µs a chunk (performance.md §2), and its state does not count chunked bytes.
         if self._chunked:
+            if self._h11.our_state not in {h11.SEND_BODY, h11.ERROR}:
+                raise RuntimeError("body bytes outside an answer")
             framed = b"%s%x\r\n%s\r\n" % (self._unsent, len(data), data)
         else:
             framed = self._unsent + (self._h11_send(h11.Data(data=data)))
         self._unsent = b""
         await self._write(framed)
 
-    async def finish_response(self) -> None:
+    async def finish_response(self, data: bytes = b"") -> None:
+        """The last of the body, if any, and its end in one write."""
+        if data:
+            self._unsent += self._h11_send(h11.Data(data=data))
         ending = self._unsent + self._h11_send(h11.EndOfMessage())
         self._unsent = b""
         if ending:
             await self._write(ending)
 
-    async def respond(self, status: int, headers: H11Headers, body: bytes, request: Request) -> None:
-        whole = self._response_head(status, headers, request)
+    def whole_response(self, status: int, headers: H11Headers, body: bytes) -> bytes:
+        """For :meth:`send_whole`. Where h11 finds the headers impossible, another answer can still be given."""
+        whole = self._response_head(status, headers)
         if body:
             whole += self._h11_send(h11.Data(data=body))
-        await self._write(whole + self._h11_send(h11.EndOfMessage()))
+        return whole + self._h11_send(h11.EndOfMessage())
+
+    async def send_whole(self, response: bytes) -> None:
+        await self._write(response)
 
     def _h11_send(self, event: h11.Event) -> bytes:
         if self._h11.our_state is h11.ERROR:
@@ -279,9 +302,10 @@ class Connection:
     async def _write(self, data: bytes) -> None:
         if self._h11.our_state is h11.ERROR:
             raise trio.BrokenResourceError("an earlier write failed")
-        self._write_began = trio.current_time()
         try:
-            await self._stream.send_all(data)
+            for start in range(0, len(data), WRITE_SIZE):
+                self._write_began = trio.current_time()
+                await self._stream.send_all(data if len(data) <= WRITE_SIZE else data[start : start + WRITE_SIZE])
         except BaseException:
             # A cancelled send_all may have written part of it: the stream is done for.
             self._h11.send_failed()
@@ -292,7 +316,8 @@ class Connection:
     async def abort(self) -> None:
         self._h11.send_failed()
         if isinstance(self._stream, trio.SocketStream):
-            self._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with contextlib.suppress(OSError):  # closed already
+                self._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await trio.aclose_forcefully(self._stream)
 
     async def _close(self) -> None:
@@ -315,7 +340,7 @@ def _protocol_error(error: h11.RemoteProtocolError) -> ProxyError:
         return HeadTooLarge("the request header is too large")
     if hint == 501:
         return NotImplementedHere(f"this part of HTTP is not spoken here: {error}")
-    return BadRequest(f"this is not HTTP/1.1 as the standard has it: {error}")
+    return BadRequest(f"this is not HTTP/1.1 as the standard has it: {str(error)[:200]}")
 
 
 def _peer_of(stream: trio.abc.HalfCloseableStream) -> str:

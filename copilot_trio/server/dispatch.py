@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from datetime import datetime
 
@@ -33,39 +34,63 @@ class Dispatcher:
         """A ``Handler``: answers every request, writes its two log lines."""
         began = trio.current_time()
         exchange.note = note = RequestNote()
-        exchange.request_id = str(uuid.uuid4())
-        exchange.extra_headers = [("x-request-id", exchange.request_id)]
+        _identify(exchange)
+        status = 0
         try:
             await self._route(exchange)
+            if not exchange.started and exchange.usable():
+                status = 500  # the connection sees to it
         except ProxyError as error:
             note.error = note.error or str(error.code or error.kind)
             if exchange.started or not exchange.usable():
+                status = exchange.status
                 raise
-            await refuse(exchange, error)
+            await _respond(exchange, error)
+        except Exception:
+            if exchange.usable():  # a bug; the connection makes a 500 of it, if it still can
+                note.error = note.error or "internal"
+                status = exchange.status or 500
+            raise
         finally:
-            announce(exchange)  # where the handler has not, for want of a model to name
-            status = exchange.status if exchange.usable() and exchange.status else 499
-            took = duration(trio.current_time() - began)
-            access_log.info(
-                "%s%s --> %s %d %s%s", note.prefix(), _clock(), _shown(exchange), status, took, note.suffix()
-            )
+            _log_end(exchange, began, status)
 
     async def _route(self, exchange: Exchange) -> None:
         request = exchange.request
-        if request.method == "OPTIONS":
-            await exchange.respond(204, headers=preflight(request, self._access))
-            return
         route = self._router.find(request.path)
+        if request.method == "OPTIONS":
+            await exchange.respond(204, headers=preflight(request, self._access, route.scope))
+            return
+        exchange.extra_headers += cors_headers(request, self._access, route.scope)  # refusals are to be readable too
         exchange.rights = admit(request, route.scope, self._access)
-        exchange.extra_headers += cors_headers(request, self._access)
         handler = self._router.handler(route, request.method)
-        if "content-encoding" in request.headers:
+        if request.body and "content-encoding" in request.headers:
             exchange.request = msgspec.structs.replace(request, body=decoded_body(request, self._max_body))
         await handler(exchange)
 
 
 async def refuse(exchange: Exchange, error: ProxyError) -> None:
-    """A ``Refuse``: the error as a whole answer in the dialect of the route."""
+    """A ``Refuse``: the error as a whole answer in the dialect of the route.
+
+    Also for what never became a request: that gets its id and its log lines here.
+    """
+    if exchange.request_id:
+        await _respond(exchange, error)
+        return
+    began = trio.current_time()
+    _identify(exchange)
+    exchange.note.error = str(error.code or error.kind)
+    try:
+        await _respond(exchange, error)
+    finally:
+        _log_end(exchange, began)
+
+
+def _identify(exchange: Exchange) -> None:
+    exchange.request_id = str(uuid.uuid4())
+    exchange.extra_headers.append(("x-request-id", exchange.request_id))
+
+
+async def _respond(exchange: Exchange, error: ProxyError) -> None:
     request = exchange.request
     if request.path.startswith(("/api/", "/admin/")):
         body = msgspec.json.encode({"error": str(error)})
@@ -78,7 +103,7 @@ def error_headers(error: ProxyError, *, seen_before: bool = False) -> list[tuple
     """Retry hints are deliberate: clients multiply every failure by 6 to 30 calls (product.md §5.8)."""
     headers: list[tuple[str, str]] = []
     if error.retry_after is not None:
-        headers.append(("retry-after", str(max(1, round(error.retry_after)))))
+        headers.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
     hopeless = 400 <= error.status < 500 and error.status not in {408, 409, 429}
     if hopeless or seen_before or (error.retry_after is not None and error.retry_after > LONG_WAIT):
         headers.append(("x-should-retry", "false"))
@@ -93,11 +118,26 @@ def announce(exchange: Exchange) -> None:
     """The first log line, once."""
     if not exchange.announced:
         exchange.announced = True
-        access_log.info("%s%s <-- %s", exchange.note.prefix(), _clock(), _shown(exchange))
+        access_log.info("%s%s <-- %s", _printable(exchange.note.prefix()), _clock(), _shown(exchange))
+
+
+def _log_end(exchange: Exchange, began: float, status: int = 0) -> None:
+    """The second log line, after the first. Without a ``status``: the answer's own, if it arrived whole."""
+    announce(exchange)  # where the handler has not, for want of a model to name
+    note = exchange.note
+    status = status or (exchange.status if exchange.finished else 499)
+    prefix, suffix = _printable(note.prefix()), _printable(note.suffix())
+    took = duration(trio.current_time() - began)
+    access_log.info("%s%s --> %s %d %s%s", prefix, _clock(), _shown(exchange), status, took, suffix)
 
 
 def _clock() -> str:
     return datetime.now().astimezone().strftime("%H:%M:%S")
+
+
+def _printable(text: str) -> str:
+    """A model's name is the client's text: it must not begin a line of its own, nor speak to the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _shown(exchange: Exchange) -> str:

@@ -26,6 +26,8 @@ class EventStream:
         self._exchange = exchange
         self._heartbeat = heartbeat
         self._beating: trio.Event | None = None  # a heartbeat's write is under way
+        self._writing = False
+        self._started = False
         self._ended = False
         self._last_sent = trio.current_time()
 
@@ -37,31 +39,32 @@ class EventStream:
         await self._write(data)
 
     async def finish(self, data: bytes = b"") -> None:
-        if data:
-            await self.send(data)
-        elif self._beating is not None:
-            await self._beating.wait()
+        """End well. The last events and the end of the answer go out in one write."""
         self._ended = True
-        if not self._exchange.started:
-            await self._exchange.start(200, [*STREAM_HEADERS, *self.headers])
-        await self._exchange.finish()
+        if self._beating is not None:
+            await self._beating.wait()
+        self.committed = self.committed or bool(data)
+        await self._start()
+        await self._exchange.finish(data)
 
     async def fail(self, status: int, headers: Headers, body: bytes, events: bytes) -> None:
         """End with an error: as a status if there still is one to choose, else as events."""
+        self._ended = True
         if self._beating is not None:
             await self._beating.wait()
-        self._ended = True
         if self._exchange.started:
-            await self._write(events)
-            await self._exchange.finish()
+            await self._exchange.finish(events)
         else:
             await self._exchange.respond(status, body, headers=headers)
 
     async def beat(self) -> None:
         """Run beside the handler (``Exchange.start_soon``): a sign of life whenever nothing went out for 10 s."""
-        while not self._ended:
-            await trio.sleep_until(self._last_sent + HEARTBEAT)
-            if trio.current_time() < self._last_sent + HEARTBEAT:
+        while not self._over():
+            now = trio.current_time()
+            # While a write is under way, the client knows that we are here, and is the one that is slow.
+            due = now + HEARTBEAT if self._writing else self._last_sent + HEARTBEAT
+            if now < due:
+                await trio.sleep_until(due)
                 continue
             self._beating = trio.Event()
             try:
@@ -72,9 +75,20 @@ class EventStream:
                 self._beating.set()
                 self._beating = None
 
-    async def _write(self, data: bytes) -> None:
-        # Before the write: one that is under way needs no heartbeat, and the connection bounds how long it takes.
-        self._last_sent = trio.current_time()
+    def _over(self) -> bool:
+        """Ended by us, or answered by others: an error that was raised past this stream."""
+        return self._ended or (self._exchange.started and not self._started)
+
+    async def _start(self) -> None:
         if not self._exchange.started:
             await self._exchange.start(200, [*STREAM_HEADERS, *self.headers])
-        await self._exchange.send(data)
+            self._started = True
+
+    async def _write(self, data: bytes) -> None:
+        self._writing = True
+        try:
+            await self._start()
+            await self._exchange.send(data)
+        finally:
+            self._writing = False
+            self._last_sent = trio.current_time()

@@ -38,6 +38,7 @@ class Exchange:
     def __init__(self, request: Request, connection: Connection, nursery: trio.Nursery | None = None) -> None:
         self.request = request
         self.started = False
+        self.finished = False  # the last byte of the answer is written
         self.status = 0
         self.extra_headers: list[tuple[str, str]] = []  # what every answer to this request carries
         self.request_id = ""
@@ -58,25 +59,30 @@ class Exchange:
 
     async def start(self, status: int, headers: Headers) -> None:
         """Choose status and headers. They go out with the first body bytes."""
-        self.started, self.status = True, status
         await self._connection.start_response(status, [*headers, *self.extra_headers], self.request)
+        self.started, self.status = True, status
 
     async def send(self, data: bytes) -> None:
         """One write of body bytes. Raises ``trio.BrokenResourceError`` once the client is gone."""
         if self.request.method != "HEAD" and data:
             await self._connection.send_body(data)
 
-    async def finish(self) -> None:
-        await self._connection.finish_response()
+    async def finish(self, data: bytes = b"") -> None:
+        """End the answer, with the last of its body in the same write."""
+        await self._connection.finish_response(b"" if self.request.method == "HEAD" else data)
+        self.finished = True
 
     async def respond(
         self, status: int, body: bytes = b"", content_type: str = "application/json", headers: Headers = ()
     ) -> None:
         """A whole answer in one write."""
-        framing = [] if status == 204 else [("content-type", content_type), ("content-length", str(len(body)))]
+        bodiless = status in {204, 304}
+        framing = [] if bodiless else [("content-type", content_type), ("content-length", str(len(body)))]
+        shown = b"" if self.request.method == "HEAD" or bodiless else body
+        whole = self._connection.whole_response(status, [*framing, *headers, *self.extra_headers], shown)
         self.started, self.status = True, status
-        shown = b"" if self.request.method == "HEAD" or status == 204 else body
-        await self._connection.respond(status, [*framing, *headers, *self.extra_headers], shown, self.request)
+        await self._connection.send_whole(whole)
+        self.finished = True
 
     async def abort(self) -> None:
         """Reset the connection, at any moment: the peer sees an RST."""

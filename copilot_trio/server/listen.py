@@ -20,7 +20,10 @@ Listener = trio.abc.Listener[trio.abc.HalfCloseableStream]
 # The process, the machine or the kernel is out of something; it passes (accept(2)).
 OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 # The connection died between SYN and accept; the next one is fine.
-GONE_ALREADY = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM}
+GONE_ALREADY = {
+    errno.ECONNABORTED, errno.ECONNRESET, errno.EPROTO, errno.EPERM,
+    errno.ETIMEDOUT, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH,
+}  # fmt: skip
 ACCEPT_PAUSE = 0.1
 COMPLAIN_EVERY = 60.0
 
@@ -43,14 +46,17 @@ class Server:
     ) -> None:
         """Serve until :meth:`stop`, then give the answers under way ``Limits.drain`` seconds. Closes the listeners."""
         async with trio.open_nursery() as connections:
-            with self._accepting:
-                async with trio.open_nursery() as accepting:
+            try:
+                with self._accepting:
+                    async with trio.open_nursery() as accepting:
+                        for listener in listeners:
+                            accepting.start_soon(self._accept, listener, connections)
+                        task_status.started()
+            finally:
+                self._serving.stopping = True
+                with trio.move_on_after(self._limits.close_timeout, shield=True):
                     for listener in listeners:
-                        accepting.start_soon(self._accept, listener, connections)
-                    task_status.started()
-            self._serving.stopping = True
-            for listener in listeners:
-                await listener.aclose()
+                        await listener.aclose()
             for scope in list(self._serving.idle):
                 scope.cancel("shutting down")
             connections.cancel_scope.deadline = trio.current_time() + self._limits.drain

@@ -50,7 +50,9 @@ class Router:
         if route is None and len(path) > 1 and path.endswith("/"):
             route = self._fixed.get(path.rstrip("/"))
         if route is None:
-            route = next((r for r in self._open_ended if path.startswith(r.pattern.partition("{")[0])), None)
+            # The longest prefix, whatever was added first.
+            fitting = [each for each in self._open_ended if path.startswith(each.pattern.partition("{")[0])]
+            route = max(fitting, key=lambda each: len(each.pattern.partition("{")[0]), default=None)
         if route is None:
             raise NotFound(f"there is no route {path[:200]}", remedy="The README lists what there is.")
         return route

@@ -83,13 +83,8 @@ class RequestIn(msgspec.Struct, frozen=True):
     stream: bool | None = None
 
 
-class CacheCreation(msgspec.Struct, frozen=True, gc=False):
-    ephemeral_5m_input_tokens: int = 0
-    ephemeral_1h_input_tokens: int = 0
-
-
 class OutputDetails(msgspec.Struct, frozen=True, gc=False):
-    thinking_tokens: int = 0
+    thinking_tokens: int | None = None
 
 
 class UsageOut(msgspec.Struct, frozen=True):
@@ -107,17 +102,14 @@ class CopilotUsage(msgspec.Struct, frozen=True, gc=False):
 class MessageOut(msgspec.Struct, frozen=True):
     """A whole reply, or the ``message`` of ``message_start``."""
 
-    id: str = ""
-    model: str = ""
     usage: UsageOut | None = None
-    stop_reason: str | None = None
     copilot_usage: CopilotUsage | None = None
 
 
 class StreamEvent(msgspec.Struct, frozen=True):
     """The events that carry usage."""
 
-    type: str = ""
+    type: str | None = None
     message: MessageOut | None = None
     usage: UsageOut | None = None
     copilot_usage: CopilotUsage | None = None
