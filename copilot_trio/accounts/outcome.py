@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -30,6 +31,15 @@ Repair = Literal["none", "resend", "refresh_token", "reread_host", "switch_endpo
 
 MIN_COOLDOWN, MAX_COOLDOWN, DEFAULT_COOLDOWN = 1.0, 3600.0, 60.0  # seconds (product.md §4.2)
 
+MAX_WINDOW = 7 * 24 * 3600.0  # the longest of upstream's windows is a week
+QUOTA_CODES = {
+    "quota_exceeded", "free_quota_exceeded", "overage_limit_reached", "billing_not_configured",
+    "additional_spend_limit_reached",
+}  # fmt: skip
+WINDOWS = {
+    "user_global_rate_limited": "x-usage-ratelimit-session",
+    "user_weekly_rate_limited": "x-usage-ratelimit-weekly",
+}
 MODEL_RATE_LIMITS = {"user_model_rate_limited", "model_overloaded", "upstream_provider_rate_limit"}
 WARNINGS = ("terms of service", "access to this endpoint is forbidden")
 WARNING_IDS = ("spammy_user", "access_revoked", "programmatic_token_generation", "go_http_client", "suspended")
@@ -37,6 +47,8 @@ WARNING_IDS = ("spammy_user", "access_revoked", "programmatic_token_generation",
 _PROMPT_TOKENS = re.compile(r"prompt token count of (\d+) exceeds the limit of (\d+)")
 _PROMPT_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+)")
 _SIGNATURE = re.compile(r"invalid [`'\"]?signature[`'\"]? in [`'\"]?thinking[`'\"]? block", re.IGNORECASE)
+_FEATURE = re.compile(r"not authorized to use this copilot feature|forbidden: access denied", re.IGNORECASE)
+_NOT_THE_TOKEN = re.compile(r"does not belong to this connection|invalid auto-mode selector", re.IGNORECASE)
 _WRONG_ENDPOINT = re.compile(r"not accessible via the \S+ endpoint")
 
 
@@ -67,7 +79,7 @@ def read_error_body(body: bytes) -> ErrorBody:
     """Mostly ``text/plain`` even when it is JSON, and not always wrapped in ``error`` (upstream.md §0.1 item 2)."""
     try:
         value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         text = body[:500].decode("utf-8", "replace").strip()
         return ErrorBody("" if text.lstrip().lower().startswith(("<!doctype", "<html")) else text)
     inner = value.get("error", value) if isinstance(value, dict) else value
@@ -86,7 +98,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     if value is None:
         return None
     value = value.strip()
-    if re.fullmatch(r"\d{1,9}", value):
+    if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
@@ -102,6 +114,23 @@ def clamp_cooldown(seconds: float | None) -> float:
     return DEFAULT_COOLDOWN if seconds is None else min(max(seconds, MIN_COOLDOWN), MAX_COOLDOWN)
 
 
+def _clamped(seconds: float | None) -> float | None:
+    return None if seconds is None else clamp_cooldown(seconds)
+
+
+def _window(said: ErrorBody, headers: Mapping[str, str], now: float) -> float | None:
+    """Until the session or weekly window ends, where the reply says when (upstream.md §5.2)."""
+    header = headers.get(WINDOWS.get(said.code.partition(":")[0], ""), "")
+    try:
+        reset = datetime.fromisoformat(parse_qs(header)["rst"][0])
+    except (KeyError, ValueError):
+        return None
+    if reset.tzinfo is None:
+        reset = reset.replace(tzinfo=UTC)
+    wait = (reset - datetime.fromtimestamp(now, UTC)).total_seconds()
+    return min(wait, MAX_WINDOW) if wait > 0 else None
+
+
 def is_warning(status: int, body: bytes) -> bool:
     """GitHub's word that the account is judged abusive: nothing more may be sent on it."""
     text = body[:4000].decode("utf-8", "replace").lower()
@@ -114,13 +143,15 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float
     retry_after = parse_retry_after(headers.get("retry-after"), now)
     if is_warning(status, body):
         return Outcome(paused(said.message), "warning")
+    if status in {402, 403, 429} and (status == 402 or said.code in QUOTA_CODES):
+        return _quota(said, retry_after)
     match status:
         case 400:
             return _bad_request(said)
         case 401:
-            return _unauthorized(said)
-        case 402:
-            return _quota(said, retry_after)
+            return _unauthorized(said, body)
+        case 403 if _FEATURE.search(said.message):
+            return Outcome(_refused(said, 403), "model")
         case 408:
             return Outcome(_refused(said, 408, "upstream timed out reading the request"), "request", "resend")
         case 421:
@@ -129,17 +160,20 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float
             message = said.message or "upstream's filter refused the prompt"
             return Outcome(ContentFiltered(message, code=said.code or None), "request")
         case 429:
-            return _rate_limit(said, retry_after)
+            return _rate_limit(said, _window(said, headers, now) or clamp_cooldown(retry_after))
         case _ if status >= 500:
             message = f"upstream answered {status}" + (f": {said.message}" if said.message else "")
-            return Outcome(UpstreamOverloaded(message, status=status, retry_after=retry_after), "upstream")
+            error = UpstreamOverloaded(message, status=status, retry_after=_clamped(retry_after))
+            if status == 503:  # the model's provider, not Copilot itself
+                return Outcome(error, "model", cooldown=_clamped(retry_after))
+            return Outcome(error, "upstream")
         case _:
-            return Outcome(_refused(said, status if status in {403, 404, 405, 413} else 400), "request")
+            return Outcome(_refused(said, status if status in {403, 404, 405, 413, 424} else 400), "request")
 
 
 def paused(message: str) -> AccountPaused:
     return AccountPaused(
-        f"GitHub warned about this account: {message}",
+        f"GitHub warned about this account: {message or 'its terms of service forbid what it did'}",
         remedy="Nothing more is sent on it. Read https://docs.github.com/en/site-policy, then run "
         "`copilot-trio acknowledge` once it is cleared.",
     )
@@ -160,14 +194,16 @@ def _bad_request(said: ErrorBody) -> Outcome:
         return Outcome(_refused(said, 400), "request", "drop_thinking")
     if said.code in {"model_not_supported", "model_not_available_for_integrator"}:
         return Outcome(_refused(ErrorBody(said.message, "model_not_found", "model"), 404), "request")
+    if "off_topic" in said.code or "off_topic" in said.message:
+        return Outcome(ContentFiltered(said.message or "upstream finds the prompt off topic", code=said.code or None), "request")
     return Outcome(_refused(said, 400), "request")
 
 
-def _unauthorized(said: ErrorBody) -> Outcome:
-    if "does not belong to this connection" in said.message:  # not a token problem (§0.1 item 4)
+def _unauthorized(said: ErrorBody, body: bytes) -> Outcome:
+    if _NOT_THE_TOKEN.search(said.message) or b'"authorize_url"' in body:  # (§0.1 item 4)
         return Outcome(_refused(said, 400), "request")
     error = AccountRejected(
-        f"upstream refuses the account's credential: {said.message}",
+        f"upstream refuses the account's credential: {said.message or 'no reason given'}",
         remedy="Run `copilot-trio auth` to sign in again.",
     )
     permanent = "Copilot Requests permission" in said.message or "Personal Access Token" in said.message
@@ -177,15 +213,14 @@ def _unauthorized(said: ErrorBody) -> Outcome:
 def _quota(said: ErrorBody, retry_after: float | None) -> Outcome:
     cooldown = clamp_cooldown(MAX_COOLDOWN if retry_after is None else retry_after)
     error = QuotaExhausted(
-        f"the account's Copilot quota is used up: {said.message or said.code}",
+        f"the account's Copilot quota is used up: {said.message or said.code or 'no reason given'}",
         remedy="A model without extra cost may still answer.",
         retry_after=cooldown,
     )
     return Outcome(error, "account", cooldown=cooldown)
 
 
-def _rate_limit(said: ErrorBody, retry_after: float | None) -> Outcome:
-    cooldown = clamp_cooldown(retry_after)
+def _rate_limit(said: ErrorBody, cooldown: float) -> Outcome:
     error = RateLimited(
         f"upstream limits the rate: {said.message or said.code or 'no reason given'}",
         remedy=f"Wait {cooldown:.0f} s.",

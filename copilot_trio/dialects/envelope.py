@@ -60,6 +60,8 @@ def peek(body: bytes) -> Envelope:
         raise BadRequest(f"the request has a field of the wrong type: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"the request body is not valid JSON: {error}") from None
+    except RecursionError:
+        raise BadRequest("the request body is nested too deeply") from None
     if not form.model:
         raise BadRequest("the request names no model", remedy="GET /v1/models lists them.", param="model")
     if form.messages is None:

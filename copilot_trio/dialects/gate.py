@@ -288,11 +288,18 @@ def pass_betas(header: str | None, model: Model) -> str | None:
 
 
 def without_thinking(body: bytes) -> bytes:
-    """All assistant thinking cut out: the one repair for a signature that upstream refuses (upstream.md §12 row 14)."""
+    """All assistant thinking cut out, in either dialect: the one repair for a signature that upstream refuses.
+
+    upstream.md §12 row 14.
+    """
     edit = Splice(body)
     messages = splice.member(body, splice.whole(body), "messages")
     for message in [] if messages is None else splice.elements(body, messages):
-        content = splice.member(body, message, "content")
+        fields = splice.members(body, message)
+        for field in fields:
+            if field.key in {"reasoning_text", "reasoning_opaque"}:
+                edit.cut(fields, field)
+        content = next((field for field in reversed(fields) if field.key == "content"), None)
         blocks = [] if content is None else splice.elements(body, content)
         unwanted = [block for block in blocks if _is_thinking(body, block)]
         if unwanted and len(unwanted) == len(blocks) and content is not None:

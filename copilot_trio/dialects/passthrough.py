@@ -139,9 +139,8 @@ class MessagesWatch:
 
     def _read(self, block: bytes) -> None:
         for data in _data_lines(block):
-            try:
-                event = _decode_event(data)
-            except msgspec.DecodeError:
+            event = _event_in(data)
+            if event is None:
                 continue
             if event.type == "message_stop":
                 self.ended = self.complete = True
@@ -152,6 +151,18 @@ class MessagesWatch:
             elif event.usage is not None:
                 cost = event.copilot_usage.total_nano_aiu if event.copilot_usage else None
                 self.usage = _merge(self.usage or Usage(), event.usage, cost)
+
+
+def _event_in(data: bytes) -> StreamEvent | None:
+    """An event with an oddity in what we read of it still has a type; what is not JSON is nothing."""
+    try:
+        return _decode_event(data)
+    except msgspec.ValidationError:
+        value = msgspec.json.decode(data)
+        kind = value.get("type") if isinstance(value, dict) else None
+        return StreamEvent(kind) if isinstance(kind, str) else None
+    except msgspec.DecodeError:
+        return None
 
 
 def _merge(before: Usage, now: UsageOut, nano_aiu: int | None) -> Usage:

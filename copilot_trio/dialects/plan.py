@@ -75,5 +75,7 @@ def make_plan(
             sent = render_request(parse_request(body), model)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise BadRequest(f"the request body cannot be read: {error}") from None
+    except RecursionError:
+        raise BadRequest("the request body is nested too deeply") from None
     known_betas = pass_betas(betas, model) if upstream.name == "messages" else None
     return Plan(downstream, upstream, model, asked, sent, known_betas)

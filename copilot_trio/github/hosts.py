@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from copilot_trio.accounts.account import AccountType, Hosts
+
+_HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 
 DEFAULT_COPILOT = "https://api.githubcopilot.com"
 COPILOT_BY_TYPE: dict[AccountType, str] = {
@@ -29,6 +32,7 @@ def is_loopback(host: str | None) -> bool:
 def check_base_url(url: str) -> str:
     """A base URL as a user gives it, without a closing slash. Raises ``ValueError`` saying what is wrong."""
     parts = urlsplit(url)
+    _ = parts.port  # raises where it is none
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{url!r} is no http(s) URL")
     if parts.username is not None or parts.password is not None:
@@ -47,17 +51,23 @@ def normalise_enterprise_host(text: str) -> str:
     host = (parts.hostname or "").strip(".").lower()
     if not host:
         return "github.com"
-    if not all(label and label.replace("-", "").isalnum() for label in host.split(".")):
+    if not _is_host_name(host):
         raise ValueError(f"{text!r} is no host name")
-    return f"{host}:{parts.port}" if parts.port else host
+    return host if parts.port in {None, 443} else f"{host}:{parts.port}"
+
+
+def _is_host_name(host: str) -> bool:
+    """ASCII letters, digits and hyphens: what any two URL parsers read alike."""
+    return _HOST_NAME.fullmatch(host) is not None
 
 
 def enterprise_hosts(host: str) -> Hosts:
     """The three bases of a GHE.com tenant, or github.com's own."""
     host = normalise_enterprise_host(host)
-    if host == "github.com":
+    if host in {"github.com", "www.github.com", "api.github.com"}:
         return Hosts()
-    return Hosts(f"https://{host}", f"https://api.{host}", f"https://copilot-api.{host}")
+    tenant = host.removeprefix("api.")  # given as its API's address, it is the same tenant
+    return Hosts(f"https://{tenant}", f"https://api.{tenant}", f"https://copilot-api.{tenant}")
 
 
 def allowed_copilot_base(offered: str | None, hosts: Hosts, account_type: AccountType) -> str:
@@ -70,8 +80,8 @@ def allowed_copilot_base(offered: str | None, hosts: Hosts, account_type: Accoun
     fallback = COPILOT_BY_TYPE.get(account_type, DEFAULT_COPILOT)
     if not offered:
         return fallback
-    parts = urlsplit(offered)
     try:
+        parts = urlsplit(offered)
         port = parts.port
     except ValueError:
         return fallback
@@ -79,7 +89,7 @@ def allowed_copilot_base(offered: str | None, hosts: Hosts, account_type: Accoun
         return fallback
     if is_loopback(parts.hostname):
         return offered.rstrip("/") if is_loopback(urlsplit(hosts.github_api).hostname) else fallback
-    known = parts.hostname == "api.githubcopilot.com" or parts.hostname.endswith(".githubcopilot.com")
+    known = parts.hostname.endswith(".githubcopilot.com") and _is_host_name(parts.hostname)
     if parts.scheme != "https" or port not in {None, 443} or not known:
         return fallback
     return f"https://{parts.hostname}"

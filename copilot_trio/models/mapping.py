@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable
 
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 _DASHED_VERSION = re.compile(r"-(\d+)-(\d+)(?=$|-)")
+_FAMILY_VERSION = re.compile(r"claude-[a-z]+-(\d+(?:\.\d+)?)")
 _DOTTED_VERSION = re.compile(r"(\d+)\.(\d+)")
 
 # Names that clients have baked in from before Copilot's own (peers.md §3.2).
@@ -47,17 +48,19 @@ def _spellings(name: str) -> list[str]:
 
 
 def _by_legacy_prefix(name: str, known: Container[str]) -> str | None:
-    target = next((target for prefix, target in LEGACY_PREFIXES if name.startswith(prefix)), None)
+    dashed = _DOTTED_VERSION.sub(r"\1-\2", name, count=1)
+    target = next((target for prefix, target in LEGACY_PREFIXES if dashed.startswith(prefix)), None)
     return target if target in known else None
 
 
 def _by_family(name: str, ids: list[str]) -> str | None:
-    """A bare ``opus``, ``sonnet`` or ``haiku``: the newest of that family."""
+    """A bare ``opus``, ``sonnet`` or ``haiku``: the newest of that family, its plain variant first."""
     if name not in FAMILIES:
         return None
     members = [candidate for candidate in ids if candidate.startswith(f"claude-{name}-")]
-    return max(members, key=_version_of, default=None)
+    return max(members, key=lambda member: (_version_of(member), -len(member)), default=None)
 
 
 def _version_of(name: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", name))
+    found = _FAMILY_VERSION.match(name)
+    return tuple(int(number) for number in found[1].split(".")) if found else ()

@@ -85,6 +85,21 @@ _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_model = msgspec.json.Decoder(Model, strict=False).decode
 
 
+def _read(raw: msgspec.Raw) -> Model:
+    try:
+        return _decode_model(raw)
+    except msgspec.ValidationError:  # a null stands for a missing field
+        return msgspec.convert(_without_nulls(msgspec.json.decode(raw)), Model, strict=False)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value if inner is not None]
+    return value
+
+
 def parse_models(body: bytes) -> tuple[tuple[Model, ...], int]:
     """The list, duplicates by id removed (first wins), and how many entries could not be read.
 
@@ -94,7 +109,7 @@ def parse_models(body: bytes) -> tuple[tuple[Model, ...], int]:
     unreadable = 0
     for raw in _decode_envelope(body).data:
         try:
-            model = _decode_model(raw)
+            model = _read(raw)
         except msgspec.DecodeError:
             unreadable += 1
             continue

@@ -65,7 +65,7 @@ def preflight(request: Request, access: Access, scope: Scope = "inference") -> l
     asked = request.headers.get("access-control-request-headers", "authorization, content-type, x-api-key")
     return [
         *headers,
-        ("access-control-allow-methods", "GET, POST, OPTIONS"),
+        ("access-control-allow-methods", "GET, POST, PUT, DELETE, OPTIONS"),
         ("access-control-allow-headers", asked[:500].strip()),
         ("access-control-max-age", "600"),
     ]

@@ -76,6 +76,8 @@ class Chunked:
         return len(data)
 
     def _line(self, line: bytes) -> None:
+        if len(line) > MAX_LINE:
+            raise FramingError("a line of the framing is too long")
         if self._in_trailers:
             self._trailer_bytes += len(line)
             if self._trailer_bytes > MAX_TRAILERS:
@@ -92,7 +94,7 @@ class Chunked:
             self._in_trailers = True
 
     def _hold(self, line: bytes) -> None:
-        if len(line) > MAX_LINE:
+        if len(line) > MAX_LINE + 1:  # half of its CRLF may be there
             raise FramingError("a line of the framing is too long")
         self._held = line
 

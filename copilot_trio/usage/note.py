@@ -34,12 +34,16 @@ class RequestNote:
         if self.account:
             fields.append(f"acct:{self.account}")
         if self.usage is not None and self.usage.nano_aiu is not None:
-            fields.append(f"cost:{self.usage.nano_aiu / NANO:.3g}cr")
+            fields.append(f"cost:{_credits(self.usage.nano_aiu / NANO)}cr")
         if self.error:
             fields.append(self.error)
         return "".join(f" {field}" for field in fields)
 
 
+def _credits(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
 def duration(seconds: float) -> str:
     """``340ms`` below a second, ``20.1s`` from there on."""
-    return f"{seconds * 1000:.0f}ms" if seconds < 1 else f"{seconds:.1f}s"
+    return f"{seconds * 1000:.0f}ms" if seconds < 0.9995 else f"{seconds:.1f}s"

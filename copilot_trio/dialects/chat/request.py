@@ -41,8 +41,9 @@ def render_request(conversation: Conversation, model: Model) -> bytes:
     fields: Fields = {"model": model.id, "messages": list(_messages(conversation.messages, model))}
     if conversation.stream:
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
-    if conversation.max_tokens is not None:
-        fields[_max_tokens_name(model)] = _within(conversation.max_tokens, model.limits.max_output_tokens)
+    max_tokens = _within(conversation.max_tokens, model.limits.max_output_tokens)
+    if max_tokens is not None:
+        fields[_max_tokens_name(model)] = max_tokens
     fields |= _sampling(conversation, model)
     if conversation.tools:
         fields["tools"] = [_tool(tool) for tool in conversation.tools]
@@ -53,12 +54,12 @@ def render_request(conversation: Conversation, model: Model) -> bytes:
     if conversation.output_schema is not None:
         schema = {"name": "output", "schema": conversation.output_schema, "strict": True}
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}
-    fields |= _reasoning(conversation.reasoning, conversation.max_tokens, model)
+    fields |= _reasoning(conversation.reasoning, max_tokens, model)
     return _encode(fields)
 
 
-def _within(wanted: int, limit: int) -> int:
-    return min(wanted, limit) if limit > 0 else wanted
+def _within(wanted: int | None, limit: int) -> int | None:
+    return min(wanted, limit) if wanted is not None and limit > 0 else wanted
 
 
 def _max_tokens_name(model: Model) -> str:
@@ -88,10 +89,11 @@ def _reasoning(reasoning: Reasoning, max_tokens: int | None, model: Model) -> Fi
     if supports.reasoning_effort:
         return {"reasoning_effort": clamp_effort(_effort_wanted(reasoning), supports.reasoning_effort)}
     if supports.max_thinking_budget:
-        ceiling = min(supports.max_thinking_budget, (max_tokens or supports.max_thinking_budget + 1) - 1)
-        wanted = reasoning.budget if reasoning.budget is not None else supports.max_thinking_budget
+        most = supports.max_thinking_budget
+        ceiling = most if max_tokens is None else min(most, max_tokens - 1)  # thinking is part of the output
+        wanted = most if reasoning.budget is None else reasoning.budget
         budget = max(min(wanted, ceiling), supports.min_thinking_budget)
-        return {"thinking_budget": budget} if budget <= ceiling else {}
+        return {"thinking_budget": budget} if 0 < budget <= ceiling else {}
     return {}
 
 

@@ -49,14 +49,17 @@ class ChatStreamDecoder:
         self._reason: StopReason | None = None
         self._usage = Usage()
         self._calls = 0
-        self._call_id: str | None = None
+        self._call_ids: dict[str, int] = {}  # upstream's id -> our number
         self._call_at: dict[int | None, int] = {}  # upstream's index -> our number of the latest call there
+        self._call_open = False  # nothing else was said since the latest call began
         self._id = ""
 
     def feed(self, event: SSEEvent) -> list[Event]:
         """Raises ``UpstreamError`` for an error frame; passes over what it does not know."""
         try:
             chunk = _decode_chunk(event.data)
+        except msgspec.ValidationError as error:
+            return _odd_chunk(event.data, error)
         except msgspec.DecodeError:
             return []  # upstream's own clients log such lines and go on (upstream.md §7.10)
         if chunk.error is not None:
@@ -83,11 +86,12 @@ class ChatStreamDecoder:
             self._delta(choice.delta, out)
         if choice.finish_reason == "error":
             raise UpstreamError("upstream failed in mid-answer")
-        if choice.finish_reason is not None:
+        if choice.finish_reason:
             self._reason = STOP_REASONS.get(choice.finish_reason, "end_turn")
 
     def _delta(self, delta: Delta, out: list[Event]) -> None:
         thinking = delta.reasoning_text or delta.reasoning_content
+        before = len(out)
         if thinking:
             out.append(ThinkingDelta(thinking))
         if delta.reasoning_opaque:  # it ends the reasoning, so it goes before the text that shares its chunk (§7.8)
@@ -95,23 +99,37 @@ class ChatStreamDecoder:
         text = delta.content or delta.refusal
         if text:
             out.append(TextDelta(text))
+        if len(out) > before:
+            self._call_open = False
         for call in delta.tool_calls or ():
             self._tool_call(call, out)
 
     def _tool_call(self, call: ToolCallOut, out: list[Event]) -> None:
         function = call.function or Function()
-        unnamed = call.id is None and call.index not in self._call_at and bool(function.name)
-        if unnamed or (call.id and call.id != self._call_id):
-            self._call_id = call.id or f"call_{self._id}_{self._calls}"
-            self._call_at[call.index] = self._calls
+        unnamed = not call.id and call.index not in self._call_at and bool(function.name)
+        if unnamed or (call.id and call.id not in self._call_ids):
+            call_id = call.id or f"call_{self._id}_{self._calls}"
+            self._call_ids[call_id] = self._call_at[call.index] = self._calls
             self._calls += 1
-            out.append(ToolCallStarted(self._calls - 1, self._call_id, function.name or ""))
+            self._call_open = True
+            out.append(ToolCallStarted(self._calls - 1, call_id, function.name or ""))
         if not function.arguments:
             return
-        at = self._call_at.get(call.index, self._calls - 1)
-        if at != self._calls - 1 or at < 0:
-            raise UpstreamError("upstream mixed the arguments of two tool calls")
+        latest = self._calls - 1
+        at = self._call_ids[call.id] if call.id else self._call_at.get(call.index, latest)
+        if at != latest or not self._call_open:  # a block that was closed cannot be opened again
+            raise UpstreamError("upstream mixed the arguments of a tool call with something else")
         out.append(ToolCallDelta(at, function.arguments))
+
+
+def _odd_chunk(data: bytes, error: msgspec.ValidationError) -> list[Event]:
+    """JSON, but not as we know it. Passing over one that says something would make a gap that nobody sees."""
+    chunk = msgspec.json.decode(data)
+    if not isinstance(chunk, dict) or not (chunk.get("choices") or chunk.get("error")):
+        return []
+    if chunk.get("error"):
+        raise UpstreamError(f"upstream failed in mid-answer: {str(chunk['error'])[:500]}")
+    raise UpstreamError(f"upstream sent a chunk we cannot read: {error}")
 
 
 def parse_answer(body: bytes) -> Turn:
@@ -125,6 +143,8 @@ def parse_answer(body: bytes) -> Turn:
     # Copilot splits one Claude answer over several choices: text in one, each tool call in others.
     messages = [choice.message for choice in reply.choices or () if choice.message is not None]
     reasons = [choice.finish_reason for choice in reply.choices or () if choice.finish_reason]
+    if "error" in reasons:
+        raise UpstreamError("upstream failed in mid-answer")
     if not messages or not reasons:
         raise UpstreamError("upstream sent a reply without an answer in it")
     parts = [*_thinking(messages), *_texts(messages), *_calls(messages, reply.id or "")]
@@ -136,7 +156,7 @@ def parse_answer(body: bytes) -> Turn:
 
 def _thinking(messages: list[Delta]) -> list[Part]:
     text = "".join(message.reasoning_text or message.reasoning_content or "" for message in messages)
-    signature = "".join(message.reasoning_opaque or "" for message in messages[:1])
+    signature = next((message.reasoning_opaque for message in messages if message.reasoning_opaque), "")
     return [Thinking(text, signature)] if text or signature else []
 
 

@@ -22,15 +22,17 @@ from copilot_trio.turn import (
     ToolResult,
 )
 
-from .wire import Block, MessageIn, RequestIn, ThinkingIn, ToolChoiceIn, ToolIn
+from .wire import Block, BlockKind, MessageIn, RequestIn, ThinkingIn, ToolChoiceIn, ToolIn
 
 # Claude Code's transport header in disguise: it changes with every prompt and spoils the cache (product.md §5.9).
 BILLING_HEADER = "x-anthropic-billing-header:"
 ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
+KNOWN_BLOCKS = {"text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result"}
 EMPTY_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
 
 _decode_request = msgspec.json.Decoder(RequestIn).decode
 _decode_block = msgspec.json.Decoder(Block).decode
+_decode_kind = msgspec.json.Decoder(BlockKind).decode
 _decode_content = msgspec.json.Decoder(str | list[msgspec.Raw] | None).decode
 
 
@@ -39,7 +41,10 @@ def parse_request(body: bytes) -> Conversation:
     try:
         request = _decode_request(body)
         return Conversation(
-            messages=(*_system(request.system), *(_message(message) for message in request.messages)),
+            messages=(
+                *_system(request.system),
+                *(_message(message, f"messages.{number}") for number, message in enumerate(request.messages)),
+            ),
             tools=tuple(_tool(tool) for tool in request.tools or ()),
             tool_choice=_tool_choice(request.tool_choice),
             parallel_tools=False if request.tool_choice and request.tool_choice.disable_parallel_tool_use else None,
@@ -67,16 +72,19 @@ def _system(system: str | list[Block] | None) -> list[Message]:
     return [Message("system", tuple(Text(block.text) for block in blocks), cache_breakpoint=marked)]
 
 
-def _message(message: MessageIn) -> Message:
+def _message(message: MessageIn, where: str) -> Message:
     role = _role(message.role)
     if isinstance(message.content, str):
         return Message(role, (Text(message.content),) if message.content else ())
     parts: list[Part] = []
     marked = False
-    for raw in message.content:
-        block = _decode_block(raw)
+    for number, raw in enumerate(message.content):
+        try:
+            block = _block(raw)
+            parts.append(_part(block, raw))
+        except msgspec.ValidationError as error:
+            raise BadRequest(f"{where}.content.{number}: {error}", param="messages") from None
         marked = marked or block.cache_control is not None
-        parts.append(_part(block, raw))
     return Message(role, tuple(parts), cache_breakpoint=marked)
 
 
@@ -84,6 +92,17 @@ def _role(role: str) -> Role:
     if role in ROLES:
         return ROLES[role]
     raise BadRequest(f"messages: role `{role}` is none of user, assistant, system", param="messages")
+
+
+def _block(raw: msgspec.Raw) -> Block:
+    """A type we don't know may use our fields for something else."""
+    try:
+        return _decode_block(raw)
+    except msgspec.ValidationError:
+        kind = _decode_kind(raw).type
+        if kind in KNOWN_BLOCKS:
+            raise
+        return Block(kind)
 
 
 def _part(block: Block, raw: msgspec.Raw) -> Part:
@@ -121,7 +140,7 @@ def _result_parts(content: msgspec.Raw) -> tuple[Text | Image | Document, ...]:
         return (Text(raw_parts),)
     parts: list[Text | Image | Document] = []
     for raw in raw_parts:
-        part = _part(_decode_block(raw), raw)
+        part = _part(_block(raw), raw)
         parts.append(part if isinstance(part, Text | Image | Document) else Text(bytes(raw).decode("utf-8", "replace")))
     return tuple(parts)
 
@@ -160,7 +179,7 @@ def _tool(tool: ToolIn) -> Tool:
             remedy="Leave the tool out, or choose a Claude model.",
             param="tools",
         )
-    schema = tool.input_schema if bytes(tool.input_schema) else EMPTY_SCHEMA
+    schema = EMPTY_SCHEMA if bytes(tool.input_schema) in {b"", b"null"} else tool.input_schema
     return Tool(tool.name, tool.description or "", schema, tool.strict)
 
 

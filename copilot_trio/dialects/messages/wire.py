@@ -35,6 +35,10 @@ class Block(msgspec.Struct, frozen=True):
     cache_control: dict[str, Any] | None = None
 
 
+class BlockKind(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
 class MessageIn(msgspec.Struct, frozen=True):
     role: str
     content: str | list[msgspec.Raw]

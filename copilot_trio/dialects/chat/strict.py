@@ -1,0 +1,77 @@
+"""What Copilot's chat chunks lack for strict clients, put in by offset; chunks that are whole stay as they are.
+
+Two things, both of Claude and Gemini: no ``object``, without which OpenAI's own stream helper drops a chunk in
+silence; and ``index`` 0 for every parallel tool call, which makes clients glue two calls into one (upstream.md §7.6).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from copilot_trio.dialects import splice
+
+from .wire import Chunk, ToolCallOut
+
+OBJECT = b'"object":"chat.completion.chunk",'
+
+_decode_chunk = msgspec.json.Decoder(Chunk).decode
+
+
+class StrictChunks:
+    """Of one stream. ``mend`` takes whole events and returns them mended."""
+
+    def __init__(self) -> None:
+        self._number_of: dict[str, int] = {}  # a call's id -> the index that the client sees
+        self._latest_at: dict[int | None, int] = {}  # upstream's index -> ours, of the latest call there
+
+    def mend(self, block: bytes) -> bytes:
+        calls = b'"tool_calls"' in block
+        if not calls and block.count(b'"object":') >= block.count(b"data: {"):
+            return block
+        return b"\n".join(self._line(line) for line in block.split(b"\n"))
+
+    def _line(self, line: bytes) -> bytes:
+        if not line.startswith(b"data: {") or line.startswith(b'data: {"error"'):
+            return line
+        if b'"tool_calls"' in line:
+            line = b"data: " + self._renumbered(line[6:])
+        if b'"object"' not in line:
+            line = b"data: {" + OBJECT + line[7:]
+        return line
+
+    def _renumbered(self, data: bytes) -> bytes:
+        try:
+            chunk = _decode_chunk(data)
+        except msgspec.DecodeError:
+            return data
+        choices = chunk.choices or []
+        wanted = [[self._number(call) for call in (choice.delta.tool_calls or ())] if choice.delta else [] for choice in choices]
+        edit = splice.Splice(data)
+        for choice, numbers in zip(_elements(data, splice.whole(data), "choices"), wanted, strict=False):
+            delta = splice.member(data, choice, "delta")
+            if delta is None:
+                continue
+            for call, number in zip(_elements(data, delta, "tool_calls"), numbers, strict=False):
+                index = splice.member(data, call, "index")
+                if index is not None and splice.text_of(data, index) != b"%d" % number:
+                    edit.replace(index, b"%d" % number)
+        return edit.apply() if edit else data
+
+    def _number(self, call: ToolCallOut) -> int:
+        """A new id has an index of its own: upstream's, unless another call has that already."""
+        if not call.id:
+            return self._latest_at.get(call.index, call.index or 0)
+        number = self._number_of.get(call.id)
+        if number is None:
+            taken = set(self._number_of.values())
+            number = call.index or 0
+            if number in taken:
+                number = max(taken) + 1
+            self._number_of[call.id] = number
+        self._latest_at[call.index] = number
+        return number
+
+
+def _elements(data: bytes, of: splice.Value, name: str) -> list[splice.Value]:
+    found = splice.member(data, of, name)
+    return [] if found is None else splice.elements(data, found)

@@ -1,0 +1,40 @@
+"""The official SDKs against ``copilot-trio demo``: started once, as a user would."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import Running, environment
+
+MODELS = ("gpt-4.1", "claude-sonnet-4.5", "gemini-2.5-pro")
+
+
+@pytest.fixture(scope="session")
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home: Path = tmp_path_factory.mktemp("home")
+    with Running(("demo", "--port", "0"), environment(home)) as demo:
+        demo.wait_for("models ")
+        yield demo.wait_for(r"listening +(http://\S+)")[1]
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def picture() -> str:
+    """A 2×2 PNG, base64."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = zlib.compress(b"\0\xff\0\0\0\xff\0" * 2)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 2, 0, 0, 0))
+    return b64encode(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b"")).decode()
