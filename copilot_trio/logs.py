@@ -8,7 +8,7 @@ import re
 # GitHub's token prefixes, Copilot's token (tid=…), bearer headers and the like.
 _SECRET = re.compile(
     r"(gh[opusr]_|github_pat_|tid=)[A-Za-z0-9_=;:.+/\-]{4,}|"
-    r"(bearer\s+(?=\S{8})|token\s+(?=\S{16}))[A-Za-z0-9_=;:.+/~\-]+|"
+    r"((?:bearer\s+(?=\S{8})|token\s+(?=\S{16}))(?:gh[opusr]_|github_pat_|tid=)?)[A-Za-z0-9_=;:.+/~\-]+|"
     r"(://[^/\s:@]*:)[^/\s\"]+(?=@)",
     re.IGNORECASE,
 )

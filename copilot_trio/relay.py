@@ -280,15 +280,19 @@ async def _drain(answer: Answer) -> None:
             pass
 
 
+def _header_value(text: str) -> str:
+    """A user's own text as a header can carry it."""
+    return "".join(character if " " <= character <= "~" else "?" for character in text).strip()
+
+
 def _reply_headers(answer: Answer, account: Account, watch: Stopwatch) -> list[tuple[str, str]]:
     passed = [
         (name, value)
         for name, value in answer.headers.items()
         if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
     ]
-    label = account.label.encode("ascii", "replace").decode()
     return [
         *passed,
-        ("x-copilot-trio-account", label),
+        ("x-copilot-trio-account", _header_value(account.label)),
         ("x-copilot-trio-overhead-ms", f"{watch.overhead_ms():.2f}"),
     ]

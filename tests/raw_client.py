@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import trio
 import trio.testing
+from memory_network import Stream
 
 from copilot_trio.server.connection import Connection, Limits, Serving
 from copilot_trio.server.exchange import Exchange, Handler, Refuse, refuse_in_plain_text
-from memory_network import Stream
 
 
 async def echo(exchange: Exchange) -> None:

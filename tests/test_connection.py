@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 import trio.testing
+from memory_network import Client, Stream, connect, get, post, read_response
+from raw_client import closes, connect_lockstep, connect_recorded, echo, head, until_eof
 
 from copilot_trio.errors import BadRequest
 from copilot_trio.server.auth import Access
@@ -15,8 +17,6 @@ from copilot_trio.server.connection import MAX_PIPELINED, WRITE_SIZE, Connection
 from copilot_trio.server.dispatch import Dispatcher, refuse
 from copilot_trio.server.exchange import Exchange
 from copilot_trio.server.router import Router
-from memory_network import Client, Stream, connect, get, post, read_response
-from raw_client import closes, connect_lockstep, connect_recorded, echo, head, until_eof
 
 LINE = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -847,5 +847,36 @@ async def test_a_client_that_leaves_is_not_logged_as_a_failure(
     await trio.testing.wait_all_tasks_blocked()
     await stream.aclose()
     await waiting.cancelled.wait()
+    await trio.testing.wait_all_tasks_blocked()
+    assert not caplog.records
+
+
+async def test_a_client_told_to_continue_that_sends_nothing_is_given_up(nursery: trio.Nursery) -> None:
+    stream = connect(nursery, echo)
+    began = trio.current_time()
+    await stream.send_all(LINE + b"content-length: 2\r\nexpect: 100-continue\r\n\r\n")
+    assert (await until_eof(stream)).count(b"HTTP/1.1 408 ") == 1
+    assert trio.current_time() == began + 30
+
+
+async def test_a_write_to_a_client_that_left_is_not_logged_as_a_failure(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    raised = trio.Event()
+
+    async def stubborn(exchange: Exchange) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+            try:
+                await echo(exchange)
+            except trio.BrokenResourceError:
+                raised.set()
+                raise
+
+    stream = connect(nursery, stubborn)
+    await get(stream, "/")
+    await trio.testing.wait_all_tasks_blocked()
+    await stream.aclose()
+    await raised.wait()
     await trio.testing.wait_all_tasks_blocked()
     assert not caplog.records

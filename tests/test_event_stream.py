@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 import trio.testing
+from memory_network import Stream, connect, get, read_response
+from raw_client import connect_lockstep, until_eof
 
 from copilot_trio.errors import BadRequest
 from copilot_trio.server.event_stream import EventStream
 from copilot_trio.server.exchange import Exchange
-from memory_network import Stream, connect, get, read_response
-from raw_client import connect_lockstep, until_eof
 
 BEAT = b": beat\n\n"
 CHUNKED_BEAT = b"8\r\n: beat\n\n\r\n"

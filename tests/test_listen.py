@@ -7,11 +7,11 @@ import errno
 import pytest
 import trio
 import trio.testing
+from memory_network import Client, MemoryListener, Stream, get, post, read_response
+from raw_client import closes, echo, until_eof
 
 from copilot_trio.server.exchange import Exchange
 from copilot_trio.server.listen import Limits, Listener, Server
-from memory_network import Client, MemoryListener, Stream, get, post, read_response
-from raw_client import closes, echo, until_eof
 
 
 class FailingListener(trio.abc.Listener[trio.abc.HalfCloseableStream]):

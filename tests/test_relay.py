@@ -100,7 +100,10 @@ async def test_only_the_models_value_changes_where_the_name_is_another(nursery: 
 
 async def test_response_bytes_go_on_as_they_came(nursery: trio.Nursery) -> None:
     world = World(nursery)
-    odd = ['{"choices":[{"delta":{"content":"a"},"index":0}],  "id" : "x"}', '{"choices":[{"finish_reason": "stop"}]}']
+    odd = [
+        '{"choices":[{"delta":{"content":"a"},"index":0}],  "id" : "x" ,"object":"chat.completion.chunk"}',
+        '{"object":"chat.completion.chunk","choices":[{"finish_reason": "stop"}]}',
+    ]
     world.twin.add_fault(Fault(path="/chat/completions", events=[*odd, "[DONE]"]))
     answer = await world.ask("/v1/chat/completions", chat("hi", stream=True))
     assert answer.body == b"".join(b"data: %b\n\n" % data.encode() for data in [*odd, "[DONE]"])

@@ -195,7 +195,9 @@ def _bad_request(said: ErrorBody) -> Outcome:
     if said.code in {"model_not_supported", "model_not_available_for_integrator"}:
         return Outcome(_refused(ErrorBody(said.message, "model_not_found", "model"), 404), "request")
     if "off_topic" in said.code or "off_topic" in said.message:
-        return Outcome(ContentFiltered(said.message or "upstream finds the prompt off topic", code=said.code or None), "request")
+        return Outcome(
+            ContentFiltered(said.message or "upstream finds the prompt off topic", code=said.code or None), "request"
+        )
     return Outcome(_refused(said, 400), "request")
 
 

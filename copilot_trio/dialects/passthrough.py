@@ -17,6 +17,7 @@ from copilot_trio.sse import MAX_EVENT_SIZE, last_boundary
 from copilot_trio.turn import Usage
 
 from . import splice
+from .chat.strict import StrictChunks
 from .chat.wire import Chunk, usage_of
 from .messages.wire import MessageOut, StreamEvent, UsageOut
 
@@ -97,6 +98,7 @@ class ChatWatch:
         self.ended = False
         self.failed = False
         self.complete = False
+        self._strict = StrictChunks()
 
     def look(self, block: bytes) -> bytes:
         if not self.ended and _FINISH.search(block):
@@ -105,7 +107,7 @@ class ChatWatch:
             self._read(block)
         if b"[DONE]" in block and _DONE.search(block):
             self.complete = True
-        return block
+        return self._strict.mend(block)
 
     def ending(self) -> bytes:
         return b"" if self.complete else b"data: [DONE]\n\n"
@@ -157,12 +159,14 @@ def _event_in(data: bytes) -> StreamEvent | None:
     """An event with an oddity in what we read of it still has a type; what is not JSON is nothing."""
     try:
         return _decode_event(data)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
+        pass
+    try:
         value = msgspec.json.decode(data)
-        kind = value.get("type") if isinstance(value, dict) else None
-        return StreamEvent(kind) if isinstance(kind, str) else None
     except msgspec.DecodeError:
         return None
+    kind = value.get("type") if isinstance(value, dict) else None
+    return StreamEvent(kind) if isinstance(kind, str) else None
 
 
 def _merge(before: Usage, now: UsageOut, nano_aiu: int | None) -> Usage:

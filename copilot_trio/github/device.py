@@ -34,6 +34,7 @@ class DeviceFlowFailed(ProxyError):
 
     kind: Kind = "unauthorized"
     status = 401
+    code: str | None = "device_flow_failed"
 
 
 class _Poll(msgspec.Struct, frozen=True):

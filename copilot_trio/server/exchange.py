@@ -105,8 +105,7 @@ H11Headers = list[tuple[str, str]]
 
 def joined_headers(head: h11.Request) -> dict[str, str]:
     """Lower-case names; values of a repeated name joined, as RFC 9110 §5.3 allows."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in head.headers:
-        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+    headers: dict[str, list[str]] = {}  # joined once at the end: 16,000 times the same name fit into a header
+    for name, value in head.headers:
+        headers.setdefault(name.decode("ascii"), []).append(value.decode("latin-1"))
+    return {name: ", ".join(values) for name, values in headers.items()}

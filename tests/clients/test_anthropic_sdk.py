@@ -50,7 +50,8 @@ def test_models_are_listed(client: anthropic.Anthropic) -> None:
 
 def test_text(client: anthropic.Anthropic, model: str) -> None:
     message = ask(client, model, "SCENARIO:text REPLY=yes", system="be brief")
-    assert (text_of(message), message.stop_reason, message.model) == ("yes", "end_turn", model)
+    assert (text_of(message), message.stop_reason) == ("yes", "end_turn")
+    assert message.model.replace("-4-5", "-4.5") == model  # where we did not rename it, it is upstream's own spelling
     assert message.usage.input_tokens > 0
     assert message.usage.output_tokens > 0
 
@@ -84,7 +85,9 @@ def test_a_tool_loop_ends(client: anthropic.Anthropic, model: str, scenario: str
     written: dict[str, str] = {}
     for _ in range(6):
         if streamed:
-            with client.messages.stream(model=model, max_tokens=4000, messages=messages, tools=TOOLS, **fields) as stream:
+            with client.messages.stream(
+                model=model, max_tokens=4000, messages=messages, tools=TOOLS, **fields
+            ) as stream:
                 message: Any = stream.get_final_message()
         else:
             message = ask(client, model, messages, tools=TOOLS, max_tokens=4000, **fields)

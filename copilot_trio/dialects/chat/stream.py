@@ -124,7 +124,10 @@ class ChatStreamDecoder:
 
 def _odd_chunk(data: bytes, error: msgspec.ValidationError) -> list[Event]:
     """JSON, but not as we know it. Passing over one that says something would make a gap that nobody sees."""
-    chunk = msgspec.json.decode(data)
+    try:
+        chunk = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return []  # msgspec complains of a wrong type before it sees that the rest is missing
     if not isinstance(chunk, dict) or not (chunk.get("choices") or chunk.get("error")):
         return []
     if chunk.get("error"):

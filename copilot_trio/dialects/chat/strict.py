@@ -1,7 +1,8 @@
 """What Copilot's chat chunks lack for strict clients, put in by offset; chunks that are whole stay as they are.
 
-Two things, both of Claude and Gemini: no ``object``, without which OpenAI's own stream helper drops a chunk in
-silence; and ``index`` 0 for every parallel tool call, which makes clients glue two calls into one (upstream.md §7.6).
+Three things of Claude and Gemini: no ``object``, without which OpenAI's own stream helper drops a chunk in silence;
+``index`` 0 for every parallel tool call, which makes clients glue two calls into one (upstream.md §7.6); and ``role`` in
+every chunk, which that helper adds up to "assistantassistant" (§7.8).
 """
 
 from __future__ import annotations
@@ -23,39 +24,50 @@ class StrictChunks:
     def __init__(self) -> None:
         self._number_of: dict[str, int] = {}  # a call's id -> the index that the client sees
         self._latest_at: dict[int | None, int] = {}  # upstream's index -> ours, of the latest call there
+        self._has_role = False
 
     def mend(self, block: bytes) -> bytes:
-        calls = b'"tool_calls"' in block
-        if not calls and block.count(b'"object":') >= block.count(b"data: {"):
+        odd = b'"tool_calls"' in block or b'"role"' in block
+        if not odd and block.count(b'"object":') >= block.count(b"data: {"):
             return block
         return b"\n".join(self._line(line) for line in block.split(b"\n"))
 
     def _line(self, line: bytes) -> bytes:
         if not line.startswith(b"data: {") or line.startswith(b'data: {"error"'):
             return line
-        if b'"tool_calls"' in line:
-            line = b"data: " + self._renumbered(line[6:])
+        if b'"tool_calls"' in line or b'"role"' in line:
+            line = b"data: " + self._mend_deltas(line[6:])
         if b'"object"' not in line:
             line = b"data: {" + OBJECT + line[7:]
         return line
 
-    def _renumbered(self, data: bytes) -> bytes:
+    def _mend_deltas(self, data: bytes) -> bytes:
         try:
             chunk = _decode_chunk(data)
         except msgspec.DecodeError:
             return data
         choices = chunk.choices or []
-        wanted = [[self._number(call) for call in (choice.delta.tool_calls or ())] if choice.delta else [] for choice in choices]
         edit = splice.Splice(data)
-        for choice, numbers in zip(_elements(data, splice.whole(data), "choices"), wanted, strict=False):
-            delta = splice.member(data, choice, "delta")
+        for at, choice in zip(_elements(data, splice.whole(data), "choices"), choices, strict=False):
+            delta = splice.member(data, at, "delta")
             if delta is None:
                 continue
-            for call, number in zip(_elements(data, delta, "tool_calls"), numbers, strict=False):
-                index = splice.member(data, call, "index")
+            self._mend_role(edit, delta)
+            calls = choice.delta.tool_calls if choice.delta else None
+            for place, call in zip(_elements(data, delta, "tool_calls"), calls or (), strict=False):
+                number = self._number(call)
+                index = splice.member(data, place, "index")
                 if index is not None and splice.text_of(data, index) != b"%d" % number:
                     edit.replace(index, b"%d" % number)
         return edit.apply() if edit else data
+
+    def _mend_role(self, edit: splice.Splice, delta: splice.Value) -> None:
+        siblings = splice.members(edit.body, delta)
+        for value in siblings:
+            if value.key == "role":
+                if self._has_role:
+                    edit.cut(siblings, value)
+                self._has_role = True
 
     def _number(self, call: ToolCallOut) -> int:
         """A new id has an index of its own: upstream's, unless another call has that already."""

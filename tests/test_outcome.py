@@ -1,0 +1,479 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from copilot_trio.accounts.outcome import (
+    DEFAULT_COOLDOWN,
+    MAX_COOLDOWN,
+    MAX_WINDOW,
+    MIN_COOLDOWN,
+    ErrorBody,
+    Repair,
+    Scope,
+    clamp_cooldown,
+    classify,
+    is_warning,
+    parse_retry_after,
+    paused,
+    read_error_body,
+)
+from copilot_trio.errors import (
+    AccountPaused,
+    AccountRejected,
+    ContentFiltered,
+    ContextTooLong,
+    ProxyError,
+    QuotaExhausted,
+    RateLimited,
+    UpstreamOverloaded,
+    UpstreamRefused,
+)
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC).timestamp()
+
+
+def said(message: str, code: str | None = None, **more: str) -> bytes:
+    fields = {"message": message} | ({} if code is None else {"code": code}) | more
+    return msgspec.json.encode({"error": fields}) + b"\n"
+
+
+class Row(msgspec.Struct):
+    """A row of upstream.md §12 and what becomes of it."""
+
+    id: str
+    status: int
+    body: bytes
+    error: type[ProxyError]
+    shown: int  # the client's status
+    scope: Scope
+    repair: Repair = "none"
+    cooldown: float | None = None
+    headers: dict[str, str] = {}
+
+
+SIGNATURE = "messages.1.content.0: Invalid `signature` in `thinking` block"
+NOT_OURS = "input item ID does not belong to this connection"
+TERMS = b"Access to this endpoint is forbidden. Please review our [Terms of Service](https://docs.github.com/en/site-policy)."
+UNICORN = b"<!DOCTYPE html><html><title>Unicorn! &middot; GitHub</title></html>"
+
+ROWS = [
+    Row("1", 400, b"bad request: missing Authorization header", UpstreamRefused, 400, "request"),
+    Row("2", 400, b"bad request: Authorization header is badly formatted", UpstreamRefused, 400, "request"),
+    Row("3", 400, b"bad request: missing Editor-Version header for IDE auth\n", UpstreamRefused, 400, "request"),
+    Row("4", 400, b"bad request: unknown Editor-Version header for IDE auth", UpstreamRefused, 400, "request"),
+    Row(
+        "5",
+        400,
+        b"checking third-party user token: bad request: Personal Access Tokens are not supported for this endpoint\n",
+        UpstreamRefused,
+        400,
+        "request",
+    ),
+    Row(
+        "6",
+        400,
+        said("The requested model is not supported.", "model_not_supported", param="model"),
+        UpstreamRefused,
+        404,
+        "request",
+    ),
+    Row(
+        "7",
+        400,
+        said('The requested model is not available for integrator "x".', "model_not_available_for_integrator"),
+        UpstreamRefused,
+        404,
+        "request",
+    ),
+    Row(
+        "8",
+        400,
+        said('model "gpt-5.3-codex" is not accessible via the /chat/completions endpoint', "unsupported_api_for_model"),
+        UpstreamRefused,
+        400,
+        "request",
+        "switch_endpoint",
+    ),
+    Row(
+        "8 older",
+        400,
+        said("model gpt-5.3-codex is not accessible via the /chat/completions endpoint", ""),
+        UpstreamRefused,
+        400,
+        "request",
+        "switch_endpoint",
+    ),
+    Row(
+        "9",
+        400,
+        said("prompt token count of 138898 exceeds the limit of 64000", "model_max_prompt_tokens_exceeded"),
+        ContextTooLong,
+        400,
+        "request",
+    ),
+    Row("9 older", 400, said("prompt token count of 9 exceeds the limit of 6", ""), ContextTooLong, 400, "request"),
+    Row(
+        "10",
+        400,
+        b'{"type":"error","error":{"type":"invalid_request_error",'
+        b'"message":"prompt is too long: 210194 tokens > 200000 maximum"},"request_id":"req_1"}',
+        ContextTooLong,
+        400,
+        "request",
+    ),
+    Row("11", 400, said("invalid request body", "invalid_request_body"), UpstreamRefused, 400, "request"),
+    Row("12", 400, said("", "invalid_request_body"), UpstreamRefused, 400, "request"),
+    Row(
+        "13",
+        400,
+        said("messages.208: `tool_use` ids were found without `tool_result` blocks", "invalid_request_body"),
+        UpstreamRefused,
+        400,
+        "request",
+    ),
+    Row("14", 400, said(SIGNATURE, "invalid_request_body"), UpstreamRefused, 400, "request", "drop_thinking"),
+    Row(
+        "14 anthropic",
+        400,
+        msgspec.json.encode({"type": "error", "error": {"type": "invalid_request_error", "message": SIGNATURE}}),
+        UpstreamRefused,
+        400,
+        "request",
+        "drop_thinking",
+    ),
+    Row("14 bare", 400, msgspec.json.encode({"message": SIGNATURE}), UpstreamRefused, 400, "request", "drop_thinking"),
+    Row(
+        "15",
+        400,
+        said("The encrypted content for item rs_1 could not be verified. Reason: item_id did not match."),
+        UpstreamRefused,
+        400,
+        "request",
+    ),
+    Row(
+        "16",
+        400,
+        said("The encrypted content gAAA could not be verified.", "invalid_request_body"),
+        UpstreamRefused,
+        400,
+        "request",
+    ),
+    Row(
+        "17",
+        400,
+        said("Encrypted function output content could not be decrypted or decoded.", "invalid_request_body"),
+        UpstreamRefused,
+        400,
+        "request",
+    ),
+    Row("18 as 400", 400, said(NOT_OURS, ""), UpstreamRefused, 400, "request"),
+    Row("18 as 401", 401, said(NOT_OURS, ""), UpstreamRefused, 400, "request"),
+    Row("18 as text", 401, NOT_OURS.encode(), UpstreamRefused, 400, "request"),
+    Row("19", 400, said("gone", "previous_response_not_found"), UpstreamRefused, 400, "request"),
+    Row("20", 400, said("no", "off_topic"), ContentFiltered, 400, "request"),
+    Row("21", 400, b"Bad Request\n", UpstreamRefused, 400, "request"),
+    Row(
+        "22",
+        401,
+        b"IDE token expired: unauthorized: token expired\n",
+        AccountRejected,
+        502,
+        "account",
+        "refresh_token",
+    ),
+    Row("22 older", 401, b"unauthorized: token expired", AccountRejected, 502, "account", "refresh_token"),
+    Row(
+        "23",
+        401,
+        b"unauthorized: unauthorized: AuthenticateToken authentication failed",
+        AccountRejected,
+        502,
+        "account",
+        "refresh_token",
+    ),
+    Row(
+        "24",
+        401,
+        b"unauthorized: Personal Access Token does not have Copilot Requests permission\n",
+        AccountRejected,
+        502,
+        "account",
+    ),
+    Row("25", 401, b'{"authorize_url":"https://example.com/oauth"}', UpstreamRefused, 400, "request"),
+    Row("26", 401, b"Invalid auto-mode selector", UpstreamRefused, 400, "request"),
+    Row("27", 402, said("You have no quota", "quota_exceeded"), QuotaExhausted, 429, "account", cooldown=MAX_COOLDOWN),
+    Row(
+        "27 with a time",
+        402,
+        said("You have exceeded your monthly quota", "free_quota_exceeded"),
+        QuotaExhausted,
+        429,
+        "account",
+        cooldown=120,
+        headers={"retry-after": "120"},
+    ),
+    Row("27 without a body", 402, b"", QuotaExhausted, 429, "account", cooldown=MAX_COOLDOWN),
+    Row(
+        "27 as 429", 429, said("no", "overage_limit_reached"), QuotaExhausted, 429, "account", cooldown=MAX_COOLDOWN
+    ),
+    Row("28", 403, TERMS, AccountPaused, 403, "warning"),
+    Row("28 older", 403, b"access to this endpoint is forbidden", AccountPaused, 403, "warning"),
+    Row("29", 403, b"unauthorized: not authorized to use this Copilot feature\n", UpstreamRefused, 403, "model"),
+    Row("29 other", 403, b"forbidden: access denied", UpstreamRefused, 403, "model"),
+    Row("30", 404, b"404 page not found\n", UpstreamRefused, 404, "request"),
+    Row("31", 405, b"Method Not Allowed\n", UpstreamRefused, 405, "request"),
+    Row(
+        "32",
+        408,
+        said("Timed out reading request body.", "user_request_timeout"),
+        UpstreamRefused,
+        408,
+        "request",
+        "resend",
+    ),
+    Row("33", 413, b"Request Entity Too Large\n", UpstreamRefused, 413, "request"),
+    Row("33 as JSON", 413, said("failed to parse request", ""), UpstreamRefused, 413, "request"),
+    Row("33 from a proxy", 413, b"<html>Too big</html>", UpstreamRefused, 413, "request"),
+    Row("34", 421, b"Misdirected Request\n", UpstreamRefused, 421, "request", "reread_host"),
+    Row("35", 422, b"", ContentFiltered, 400, "request"),
+    Row("36", 424, b"dependency failed", UpstreamRefused, 424, "request"),
+    Row(
+        "37",
+        429,
+        said("rate limit exceeded", "rate_limited"),
+        RateLimited,
+        429,
+        "account",
+        cooldown=7,
+        headers={"retry-after": "7"},
+    ),
+    Row("37 no hint", 429, said("no", "rate_limited"), RateLimited, 429, "account", cooldown=DEFAULT_COOLDOWN),
+    Row(
+        "38",
+        429,
+        said("Sorry, you've exceeded your 5 hour session limits. Terms of Service.", "user_global_rate_limited:pro_plus"),
+        RateLimited,
+        429,
+        "account",
+        cooldown=7200,
+        headers={"x-usage-ratelimit-session": "ent=0&rem=0.0&rst=2026-11-20T14%3A00%3A00Z", "retry-after": "5"},
+    ),
+    Row(
+        "39",
+        429,
+        said("Sorry, you've exceeded your weekly rate limit.", "user_weekly_rate_limited"),
+        RateLimited,
+        429,
+        "account",
+        cooldown=86400,
+        headers={"x-usage-ratelimit-weekly": "rem=0.0&rst=2026-11-21T12%3A00%3A00Z"},
+    ),
+    *(
+        Row(f"40 {code}", 429, said("no", code), RateLimited, 429, scope, cooldown=DEFAULT_COOLDOWN)
+        for code, scope in {
+            "user_model_rate_limited": "model",
+            "user_model_rate_limited:pro": "model",
+            "model_overloaded": "model",
+            "upstream_provider_rate_limit": "model",
+            "integration_rate_limited": "account",
+            "agent_mode_limit_exceeded": "account",
+            "extension_blocked": "account",
+        }.items()
+    ),
+    Row("41", 466, b"upgrade your client", UpstreamRefused, 400, "request"),
+    Row("42", 499, b"", UpstreamRefused, 400, "request"),
+    Row("43", 500, UNICORN, UpstreamOverloaded, 500, "upstream"),
+    Row("43 as 502", 502, b"bad gateway", UpstreamOverloaded, 502, "upstream"),
+    Row("44", 503, b"overloaded", UpstreamOverloaded, 503, "model"),
+    Row(
+        "44 with a time", 503, b"no", UpstreamOverloaded, 503, "model", cooldown=20, headers={"retry-after": "20"}
+    ),
+    Row("45", 504, b"", UpstreamOverloaded, 504, "upstream"),
+    Row("unknown", 418, b"teapot", UpstreamRefused, 400, "request"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+def test_a_refusal_means(row: Row) -> None:
+    outcome = classify(row.status, row.headers, row.body, now=NOW)
+    assert type(outcome.error) is row.error
+    assert outcome.error.status == row.shown
+    assert (outcome.scope, outcome.repair, outcome.cooldown) == (row.scope, row.repair, row.cooldown)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+def test_a_refusal_says_why(row: Row) -> None:
+    error = classify(row.status, row.headers, row.body, now=NOW).error
+    assert error.cause.strip(" :")
+    assert not error.cause.endswith(": ")
+    assert "<html" not in str(error)
+
+
+@pytest.mark.parametrize("status", [402, 429])
+def test_a_cooldown_is_the_clients_retry_after_too(status: int) -> None:
+    outcome = classify(status, {"retry-after": "33"}, b"", now=NOW)
+    assert outcome.cooldown == outcome.error.retry_after == 33
+
+
+def test_a_5xx_may_have_been_charged() -> None:
+    assert classify(502, {}, b"", now=NOW).error.cost == "unknown"
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.status < 500], ids=lambda row: row.id)
+def test_a_4xx_was_not_charged(row: Row) -> None:
+    assert classify(row.status, row.headers, row.body, now=NOW).error.cost == "none"
+
+
+def test_a_model_that_is_not_offered_is_named_as_openai_does() -> None:
+    error = classify(400, {}, said("no such model", "model_not_supported"), now=NOW).error
+    assert (error.code, error.param) == ("model_not_found", "model")
+
+
+def test_a_prompt_that_is_too_long_is_said_in_the_words_that_clients_compact_at() -> None:
+    body = said("prompt token count of 138898 exceeds the limit of 64000", "")
+    assert str(classify(400, {}, body, now=NOW).error).startswith("prompt is too long: 138898 tokens > 64000 maximum")
+
+
+# ---- Retry-After
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0),
+        ("120", 120),
+        (" 7 ", 7),
+        ("1234800", 1234800),  # 343 hours
+        ("343 hours", None),
+        ("-9223372036", None),
+        ("-1", None),
+        ("+5", None),
+        ("1.5", None),
+        ("1e9", None),
+        ("٣", None),
+        ("9" * 40, None),
+        ("soon", None),
+        (format_datetime(datetime(2026, 11, 20, 12, 1, tzinfo=UTC), usegmt=True), 60),
+        ("Fri, 20 Nov 2026 12:00:30 -0000", 30),
+        ("Fri, 20 Nov 2026 13:00:30 +0100", 30),
+        (format_datetime(datetime(2026, 11, 20, 11, 59, tzinfo=UTC), usegmt=True), None),
+        ("Mon, 01 Jan 99999 00:00:00 GMT", None),
+        ("Wed, 21 Oct 2026 07:28:00 +99999999999", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(value, NOW) == seconds
+
+
+@given(st.text(max_size=40))
+def test_retry_after_is_never_negative_and_never_raises(value: str) -> None:
+    seconds = parse_retry_after(value, NOW)
+    assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cooldown"),
+    [(None, DEFAULT_COOLDOWN), (0, MIN_COOLDOWN), (20, 20), (1234800, MAX_COOLDOWN)],
+    ids=["none", "zero", "plain", "343 hours"],
+)
+def test_a_cooldown_has_bounds(seconds: float | None, cooldown: float) -> None:
+    assert clamp_cooldown(seconds) == cooldown
+
+
+@pytest.mark.parametrize("status", [429, 503, 500])
+def test_an_absurd_retry_after_does_not_reach_the_client(status: int) -> None:
+    error = classify(status, {"retry-after": "1234800"}, b"", now=NOW).error
+    assert error.retry_after == MAX_COOLDOWN
+
+
+@pytest.mark.parametrize(
+    ("header", "cooldown"),
+    [
+        ("rst=2026-11-20T14%3A00%3A00Z", 7200),
+        ("rst=2026-11-20T14%3A00%3A00", 7200),
+        ("rst=2099-01-01T00%3A00%3A00Z", MAX_WINDOW),
+        ("rst=2026-11-20T11%3A00%3A00Z", DEFAULT_COOLDOWN),
+        ("rst=never", DEFAULT_COOLDOWN),
+        ("rem=5", DEFAULT_COOLDOWN),
+        ("", DEFAULT_COOLDOWN),
+    ],
+    ids=["plain", "no zone", "far", "past", "garbage", "absent", "empty"],
+)
+def test_a_session_limit_lasts_until_its_window_ends(header: str, cooldown: float) -> None:
+    body = said("no", "user_global_rate_limited:pro")
+    assert classify(429, {"x-usage-ratelimit-session": header}, body, now=NOW).cooldown == cooldown
+
+
+# ---- warnings
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "answer"),
+    [
+        (403, TERMS, True),
+        (403, b'{"error_details":{"notification_id":"access_revoked"}}', True),
+        (403, b'{"error_details":{"notification_id":"spammy_user"}}', True),
+        (403, b'{"error_details":{"notification_id":"programmatic_token_generation"}}', True),
+        (403, b'{"error_details":{"notification_id":"go_http_client"}}', True),
+        (403, b'{"message":"Sorry. Your account was SUSPENDED"}', True),
+        (403, b'{"error_details":{"notification_id":"no_copilot_access"}}', False),
+        (403, b"unauthorized: not authorized to use this Copilot feature", False),
+        (429, b"Please review our Terms of Service.", False),
+        (400, TERMS, False),
+        (403, b"\xff\xfe", False),
+        (403, b"", False),
+    ],
+    ids=["terms", "revoked", "spammy", "programmatic", "go client", "suspended", "no seat", "feature", "a limit",
+         "another status", "no text", "empty"],
+)  # fmt: skip
+def test_a_warning_is_known_by_its_words(status: int, body: bytes, answer: bool) -> None:
+    assert is_warning(status, body) is answer
+
+
+def test_a_warning_without_words_of_its_own_still_says_something() -> None:
+    assert "account: ." not in str(paused(""))
+
+
+# ---- bodies
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        (b'{"error":{"message":"m","code":"c","param":"p"}}', ErrorBody("m", "c", "p")),
+        (b'{"message":"m","code":"c"}', ErrorBody("m", "c")),
+        (b'{"error":{"message":"m","code":500,"param":7}}', ErrorBody("m", "500")),
+        (b'{"error":{"message":null,"code":null}}', ErrorBody()),
+        (b'{"error":"just text"}', ErrorBody("just text")),
+        (b'"text"', ErrorBody("text")),
+        (b"[1]", ErrorBody("[1]")),
+        (b"{}", ErrorBody()),
+        (b" Bad Request\n", ErrorBody("Bad Request")),
+        (b"", ErrorBody()),
+        (UNICORN, ErrorBody()),
+        (b"\n <html>x", ErrorBody()),
+        (b"\xff", ErrorBody("�")),
+        (b"x" * 1000, ErrorBody("x" * 500)),
+        (b'{"message":"%b"}' % (b"x" * 1000), ErrorBody("x" * 500)),
+        (b"[" * 100_000, ErrorBody("[" * 500)),
+    ],
+    ids=["wrapped", "bare", "odd types", "nulls", "a string", "JSON string", "a list", "empty object", "text",
+         "nothing", "HTML", "HTML after space", "no text", "long text", "long message", "deep"],
+)  # fmt: skip
+def test_an_error_body_is_read_by_trying(body: bytes, read: ErrorBody) -> None:
+    assert read_error_body(body) == read
+
+
+@given(st.integers(201, 599), st.binary(max_size=60), st.text(max_size=10))
+def test_every_refusal_has_an_outcome(status: int, body: bytes, retry_after: str) -> None:
+    outcome = classify(status, {"retry-after": retry_after}, body, now=NOW)
+    assert 400 <= outcome.error.status < 600
+    assert outcome.cooldown is None or MIN_COOLDOWN <= outcome.cooldown <= MAX_WINDOW
