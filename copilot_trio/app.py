@@ -74,7 +74,8 @@ class App:
         models.add_routes(router, self.accounts)
         health.add_routes(router, self.accounts)
         self.router = router
-        self.server = Server(Dispatcher(router, access, limits.max_body).handle, limits, refuse)
+        dispatcher = Dispatcher(router, access, limits.max_body)
+        self.server = Server(dispatcher.handle, limits, refuse, dispatcher.admit_head)
 
     async def aclose(self) -> None:
         for account in self.accounts.accounts:

@@ -70,7 +70,10 @@ def test_parallel_calls_are_told_apart_by_id(name: str) -> None:
     [
         ("gemini-opaque-on-finish", [ThinkingDelta, TextDelta, ThinkingSigned, TextDelta]),
         ("gemini-opaque-on-middle-text", [ThinkingDelta, ThinkingSigned, TextDelta, TextDelta]),
-        ("gemini-opaque-on-text-before-tools", [ThinkingDelta, ThinkingSigned, TextDelta, *[ToolCallStarted, ToolCallDelta] * 2]),
+        (
+            "gemini-opaque-on-text-before-tools",
+            [ThinkingDelta, ThinkingSigned, TextDelta, *[ToolCallStarted, ToolCallDelta] * 2],
+        ),
         ("gemini-opaque-without-thinking", [ThinkingSigned, *[ToolCallStarted, ToolCallDelta] * 2]),
         ("gemini-tools", [ThinkingDelta, ThinkingSigned, *[ToolCallStarted, ToolCallDelta] * 2]),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def chunked(payloads: list[bytes], extension: bytes = b"", trailers: bytes = b""
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 @settings(max_examples=300, deadline=None)
@@ -46,6 +48,11 @@ def test_one_byte_at_a_time_is_enough() -> None:
     assert framing.done
 
 
+def feed_all(framing: Chunked, wire: bytes) -> None:
+    for at in range(0, len(wire), 3):
+        framing.feed(wire[at : at + 3])
+
+
 BAD = {
     "0x prefix": b"0x5\r\nhello\r\n",
     "plus sign": b"+5\r\nhello\r\n",
@@ -55,7 +62,7 @@ BAD = {
     "no size": b"\r\nhello",
     "no hex": b"xyz\r\n",
     "sixteen digits": b"1000000000000000\r\n",
-    "full-width digit": "５\r\n".encode(),
+    "full-width digit": "\uff15\r\n".encode(),
     "bare LF": b"5\nhello\n0\n\n\r\n",
     "no CRLF after the chunk": b"5\r\nhelloXX0\r\n\r\n",
     "LF after the chunk": b"5\r\nhello\n\n0\r\n\r\n",
@@ -74,10 +81,8 @@ def test_bad_framing_is_refused(wire: bytes) -> None:
 
 @pytest.mark.parametrize("wire", BAD.values(), ids=BAD)
 def test_bad_framing_is_refused_in_small_reads_too(wire: bytes) -> None:
-    framing = Chunked()
     with pytest.raises(FramingError):
-        for at in range(0, len(wire), 3):
-            framing.feed(wire[at : at + 3])
+        feed_all(Chunked(), wire)
 
 
 @pytest.mark.parametrize("size", [MAX_LINE - 2, 1])

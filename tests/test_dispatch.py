@@ -13,6 +13,7 @@ import trio
 import trio.testing
 from memory_network import Client, Response, Stream, connect, get, post, read_response
 from raw_client import closes, connect_lockstep, echo, until_eof
+from world import World
 
 from copilot_trio.config import ApiKey
 from copilot_trio.errors import (
@@ -415,3 +416,18 @@ async def test_an_aborted_answer_ends_the_connection(nursery: trio.Nursery, line
 )
 def test_an_error_says_whether_to_try_again(error: ProxyError, headers: dict[str, str], *, seen_before: bool) -> None:
     assert dict(error_headers(error, seen_before=seen_before)) == headers
+
+
+@pytest.mark.parametrize("framing", ["content-length: 50000000", "transfer-encoding: chunked"])
+@pytest.mark.parametrize(
+    ("path", "status"), [("/v1/chat/completions", 401), ("/v1/nonsense", 404), ("/v1/models", 401)], ids=str
+)
+async def test_a_large_body_is_read_only_for_who_may_send_it(
+    nursery: trio.Nursery, framing: str, path: str, status: int
+) -> None:
+    world = World(nursery, access=Access(keys=(ApiKey("k", hash_key("right")),)))
+    client = await world.client()
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{framing}\r\n\r\n"
+    await client.stream.send_all(head.encode())
+    answer = await client.response()
+    assert (answer.status, answer.headers["connection"]) == (status, "close")

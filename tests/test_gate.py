@@ -95,23 +95,31 @@ HITS: list[tuple[str, bytes, bytes, Model]] = [
     (
         "tool_reference",
         b'{"messages":[{"content":[{"type":"tool_result","content":[{"type":"tool_reference","tool_name":"Bash"}]}]}]}',
-        b'{"messages":[{"content":[{"type":"tool_result","content":'
-        b'[{"type":"text","text":"Tool Bash is now available."}]}]}]}',
+        (
+            b'{"messages":[{"content":[{"type":"tool_result","content":'
+            b'[{"type":"text","text":"Tool Bash is now available."}]}]}]}'
+        ),
         SONNET,
     ),
     (
         'messages[].role "system"',
         b'{"messages":[{"role":"system","content":"env \\u00e9"},{"role":"user","content":"hi"}]}',
-        b'{"messages":[{"role":"user","content":"<system-reminder>\\nenv \\u00e9\\n</system-reminder>"},'
-        b'{"role":"user","content":"hi"}]}',
+        (
+            b'{"messages":[{"role":"user","content":"<system-reminder>\\nenv \\u00e9\\n</system-reminder>"},'
+            b'{"role":"user","content":"hi"}]}'
+        ),
         MODERN,
     ),
     (
         'messages[].role "system"',
-        b'{"messages":[{"role":"system","output_config":{"effort":"low"},"content":'
-        b'[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}',
-        b'{"messages":[{"role":"user","content":'
-        b'[{"type":"text","text":"<system-reminder>\\na"},{"type":"text","text":"b\\n</system-reminder>"}]}]}',
+        (
+            b'{"messages":[{"role":"system","output_config":{"effort":"low"},"content":'
+            b'[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}'
+        ),
+        (
+            b'{"messages":[{"role":"user","content":'
+            b'[{"type":"text","text":"<system-reminder>\\na"},{"type":"text","text":"b\\n</system-reminder>"}]}]}'
+        ),
         MODERN,
     ),
     (
@@ -128,24 +136,32 @@ HITS: list[tuple[str, bytes, bytes, Model]] = [
     ),
     (
         "cache_control.scope",
-        b'{"system":[{"text":"a","cache_control":{"type":"ephemeral","scope":"global"}}],'
-        b'"tools":[{"name":"t","cache_control":{"scope":"global","type":"ephemeral"}}],'
-        b'"messages":[{"content":[{"type":"text","cache_control":{"type":"ephemeral","scope":"x","ttl":"1h"}}]}]}',
-        b'{"system":[{"text":"a","cache_control":{"type":"ephemeral"}}],'
-        b'"tools":[{"name":"t","cache_control":{"type":"ephemeral"}}],'
-        b'"messages":[{"content":[{"type":"text","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}',
+        (
+            b'{"system":[{"text":"a","cache_control":{"type":"ephemeral","scope":"global"}}],'
+            b'"tools":[{"name":"t","cache_control":{"scope":"global","type":"ephemeral"}}],'
+            b'"messages":[{"content":[{"type":"text","cache_control":{"type":"ephemeral","scope":"x","ttl":"1h"}}]}]}'
+        ),
+        (
+            b'{"system":[{"text":"a","cache_control":{"type":"ephemeral"}}],'
+            b'"tools":[{"name":"t","cache_control":{"type":"ephemeral"}}],'
+            b'"messages":[{"content":[{"type":"text","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}'
+        ),
         MODERN,
     ),
     (
         "cache_control on thinking",
-        b'{"messages":[{"role":"assistant","content":['
-        b'{"type":"thinking","thinking":"t","signature":"s","cache_control":{"type":"ephemeral"}},'
-        b'{"cache_control":{"type":"ephemeral"},"type":"redacted_thinking","data":"d"},'
-        b'{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}]}',
-        b'{"messages":[{"role":"assistant","content":['
-        b'{"type":"thinking","thinking":"t","signature":"s"},'
-        b'{"type":"redacted_thinking","data":"d"},'
-        b'{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}]}',
+        (
+            b'{"messages":[{"role":"assistant","content":['
+            b'{"type":"thinking","thinking":"t","signature":"s","cache_control":{"type":"ephemeral"}},'
+            b'{"cache_control":{"type":"ephemeral"},"type":"redacted_thinking","data":"d"},'
+            b'{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}]}'
+        ),
+        (
+            b'{"messages":[{"role":"assistant","content":['
+            b'{"type":"thinking","thinking":"t","signature":"s"},'
+            b'{"type":"redacted_thinking","data":"d"},'
+            b'{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}]}'
+        ),
         MODERN,
     ),
 ]
@@ -175,8 +191,10 @@ MISSES: list[tuple[str, bytes, Model]] = [
     ("cache_control.scope", b'{"tools":[{"scope":1,"cache_control":{"type":"ephemeral"}}]}', SONNET),
     (
         "cache_control on thinking",
-        b'{"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"s"},'
-        b'{"type":"tool_use","cache_control":{"type":"ephemeral"}}]}]}',
+        (
+            b'{"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"s"},'
+            b'{"type":"tool_use","cache_control":{"type":"ephemeral"}}]}]}'
+        ),
         SONNET,
     ),
 ]
@@ -221,7 +239,8 @@ CLAUDE_CODE = b"""{ "model" : "claude-sonnet-4-5-20250929", "safeguards":[{"home
  "messages":[{"role":"user","content":"hi"},{"role":"system","content":"env","output_config":{"effort":"low"}},
   {"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"s","cache_control":{"type":"ephemeral"}},
    {"type":"tool_use","id":"t1","name":"ToolSearch","input":{}}]},
-  {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"tool_reference","tool_name":"Later"}]}]}],
+  {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1",
+   "content":[{"type":"tool_reference","tool_name":"Later"}]}]}],
  "stream":true , "metadata":{"user_id":"u"}}
 """
 
@@ -237,7 +256,8 @@ def test_all_rules_at_once() -> None:
  "messages":[{"role":"user","content":"hi"},{"role":"user","content":"<system-reminder>\\nenv\\n</system-reminder>"},
   {"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"s"},
    {"type":"tool_use","id":"t1","name":"ToolSearch","input":{}}]},
-  {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"text","text":"Tool Later is now available."}]}]}],
+  {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1",
+   "content":[{"type":"text","text":"Tool Later is now available."}]}]}],
  "stream":true , "metadata":{"user_id":"u"}}
 """
     )
@@ -255,7 +275,7 @@ def bodies_with_model(draw: st.DrawFn) -> tuple[bytes, list[tuple[int, int]]]:
     """An object, and where in it the top-level ``model`` values stand."""
     parts: list[str] = []
     spans: list[tuple[int, int]] = []
-    position = len("{".encode())
+    position = len(b"{")
     for _ in range(draw(st.integers(1, 5))):
         is_model = draw(st.booleans())
         key = draw(st.sampled_from(['"model"', r'"m\u006fdel"'])) if is_model else '"other"'

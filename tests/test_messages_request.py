@@ -230,7 +230,7 @@ def test_an_output_schema_is_read(config: object, schema: bytes | None) -> None:
         ({"messages": [{"role": "user"}]}, "content"),
         ({"messages": [{"role": "user", "content": None}]}, "content"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "robot"),
-        ({"messages": [HI, {"role": "user", "content": [{"type": "text", "text": 5}]}]}, r"messages\.1\.content\.0.*text"),
+        ({"messages": [HI, {"role": "user", "content": [{"type": "text", "text": 5}]}]}, r"messages\.1\.content\.0"),
         ({"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "file"}}]}]}, "file"),
         ({"max_tokens": "many"}, "max_tokens"),
         ({"system": 5}, "system"),

@@ -20,7 +20,7 @@ OLDER = b"""{"data":[{"billing":{"is_premium":true,"multiplier":3,"restricted_to
 "tokenizer":"o200k_base","type":"chat"},"id":"claude-opus-4.6","model_picker_enabled":true,"name":"Claude Opus 4.6",
 "object":"model","policy":{"state":"unconfigured","terms":"x"},"preview":false,
 "supported_endpoints":["/v1/messages","/chat/completions"],"vendor":"Anthropic","version":"v"}],"object":"list"}"""
-NEWER = b"""{"data":[{"billing":{"token_prices":{"batch_size":1000000,"default":{"cache_price":55,"context_max":200000}}},
+NEWER = b"""{"data":[{"billing":{"token_prices":{"batch_size":1000000,"default":{"cache_price":55}}},
 "capabilities":{"family":"gpt-5-mini","limits":{},"supports":{},"type":"chat"},"id":"gpt-5-mini","preview":false,
 "warning_messages":[{"code":"model_degraded_github","message":"m"}]}],"object":"list"}"""
 
@@ -68,7 +68,10 @@ def test_a_null_is_a_missing_field(field: str) -> None:
 
 
 def test_nulls_deep_inside_are_missing_fields() -> None:
-    entry = {"id": "x", "capabilities": {"limits": {"vision": None, "max_output_tokens": 5}, "supports": None}}
+    entry: dict[str, object] = {
+        "id": "x",
+        "capabilities": {"limits": {"vision": None, "max_output_tokens": 5}, "supports": None},
+    }
     assert parse_one(entry).limits.max_output_tokens == 5
 
 

@@ -257,7 +257,7 @@ ROWS = [
     Row(
         "38",
         429,
-        said("Sorry, you've exceeded your 5 hour session limits. Terms of Service.", "user_global_rate_limited:pro_plus"),
+        said("You've exceeded your 5 hour session limits. Terms of Service.", "user_global_rate_limited:pro_plus"),
         RateLimited,
         429,
         "account",
@@ -275,16 +275,13 @@ ROWS = [
         headers={"x-usage-ratelimit-weekly": "rem=0.0&rst=2026-11-21T12%3A00%3A00Z"},
     ),
     *(
-        Row(f"40 {code}", 429, said("no", code), RateLimited, 429, scope, cooldown=DEFAULT_COOLDOWN)
-        for code, scope in {
-            "user_model_rate_limited": "model",
-            "user_model_rate_limited:pro": "model",
-            "model_overloaded": "model",
-            "upstream_provider_rate_limit": "model",
-            "integration_rate_limited": "account",
-            "agent_mode_limit_exceeded": "account",
-            "extension_blocked": "account",
-        }.items()
+        Row(f"40 {code}", 429, said("no", code), RateLimited, 429, "model", cooldown=DEFAULT_COOLDOWN)
+        for code in ("user_model_rate_limited", "user_model_rate_limited:pro", "model_overloaded",
+                     "upstream_provider_rate_limit")
+    ),
+    *(
+        Row(f"40 {code}", 429, said("no", code), RateLimited, 429, "account", cooldown=DEFAULT_COOLDOWN)
+        for code in ("integration_rate_limited", "agent_mode_limit_exceeded", "extension_blocked")
     ),
     Row("41", 466, b"upgrade your client", UpstreamRefused, 400, "request"),
     Row("42", 499, b"", UpstreamRefused, 400, "request"),

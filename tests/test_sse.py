@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ EVENTS = st.lists(
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def decode(chunks: list[bytes]) -> list[SSEEvent]:
@@ -74,12 +76,15 @@ def test_lines_mean_what_the_standard_says(wire: bytes, events: list[SSEEvent]) 
     assert decode([wire]) == events
 
 
+def feed_again_and_again(decoder: SSEDecoder, chunk: bytes) -> None:
+    for _ in range(sse.MAX_EVENT_SIZE // 1000):
+        decoder.feed(chunk)
+
+
 @pytest.mark.parametrize("line", [b"x" * 1000, b"data: x\n", b"data:\n", b"data\n"], ids=["one line", *"abc"])
 def test_an_event_that_grows_without_end_is_refused(line: bytes) -> None:
-    decoder = SSEDecoder()
     with pytest.raises(SSETooLong):
-        for _ in range(sse.MAX_EVENT_SIZE // len(line) * 3):
-            decoder.feed(line * 1000)
+        feed_again_and_again(SSEDecoder(), line * 1000)
 
 
 def test_many_events_are_never_too_long() -> None:

@@ -18,12 +18,13 @@ import trio
 
 from copilot_trio.errors import BadRequest, HeadTooLarge, NotImplementedHere, ProxyError, RequestTimeout, TooLarge
 
-from .exchange import Exchange, H11Headers, Handler, Refuse, Request, joined_headers, refuse_in_plain_text
+from .exchange import AdmitHead, Exchange, H11Headers, Handler, Refuse, Request, joined_headers, refuse_in_plain_text
 
 logger = logging.getLogger(__name__)
 
 READ_SIZE = 64 * 1024
 WRITE_SIZE = 256 * 1024  # a longer answer goes out in pieces, each with its own send_timeout: slow is not stopped
+UNCHECKED_BODY = 64 * 1024  # a larger body is read only after the caller has been let in
 MAX_PIPELINED = 64 * 1024  # bytes of following requests we hold while answering this one; the kernel keeps the rest
 MAX_DRAINED = 1024 * 1024  # of a refused body, so that the client gets to read why
 
@@ -58,8 +59,10 @@ class Connection:
         limits: Limits,
         serving: Serving,
         refuse: Refuse = refuse_in_plain_text,
+        admit_head: AdmitHead | None = None,
     ) -> None:
         self._stream = stream
+        self._admit_head = admit_head
         self._handler = handler
         self._refuse = refuse
         self._limits = limits
@@ -187,6 +190,9 @@ class Connection:
         declared = next((value for name, value in head.headers if name == b"content-length"), b"0")
         if int(declared) > self._limits.max_body:
             raise self._too_large()
+        # Who may not call should not get to fill our memory first.
+        if self._admit_head is not None and (int(declared) > UNCHECKED_BODY or b"transfer-encoding" in names):
+            self._admit_head(self._as_request(b""))
 
     def _too_large(self) -> TooLarge:
         limit = self._limits.max_body

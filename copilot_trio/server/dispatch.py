@@ -16,7 +16,7 @@ from copilot_trio.usage.note import RequestNote, duration
 
 from .auth import Access, admit, cors_headers, preflight
 from .body import decoded_body
-from .exchange import Exchange
+from .exchange import Exchange, Request
 from .router import Router
 
 access_log = logging.getLogger("copilot_trio.access")
@@ -29,6 +29,12 @@ class Dispatcher:
         self._router = router
         self._access = access
         self._max_body = max_body
+
+    def admit_head(self, request: Request) -> None:
+        """An ``AdmitHead``: what can be refused without the body."""
+        route = self._router.find(request.path)
+        admit(request, route.scope, self._access)
+        self._router.handler(route, request.method)
 
     async def handle(self, exchange: Exchange) -> None:
         """A ``Handler``: answers every request, writes its two log lines."""

@@ -94,6 +94,8 @@ class Exchange:
 
 Handler = Callable[[Exchange], Awaitable[None]]
 Refuse = Callable[[Exchange, ProxyError], Awaitable[None]]
+AdmitHead = Callable[[Request], object]
+"""Looks at a request whose body has not been read; raises ``ProxyError`` for one that it need not be."""
 
 
 async def refuse_in_plain_text(exchange: Exchange, error: ProxyError) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import trio
 
 from .connection import Connection, Limits, Serving
-from .exchange import Handler, Refuse, refuse_in_plain_text
+from .exchange import AdmitHead, Handler, Refuse, refuse_in_plain_text
 
 __all__ = ["Limits", "Listener", "Server"]
 
@@ -29,7 +29,14 @@ COMPLAIN_EVERY = 60.0
 
 
 class Server:
-    def __init__(self, handler: Handler, limits: Limits, refuse: Refuse = refuse_in_plain_text) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits,
+        refuse: Refuse = refuse_in_plain_text,
+        admit_head: AdmitHead | None = None,
+    ) -> None:
+        self._admit_head = admit_head
         self._handler = handler
         self._refuse = refuse
         self._limits = limits
@@ -90,6 +97,6 @@ class Server:
 
     async def _serve_one(self, stream: trio.abc.HalfCloseableStream) -> None:
         try:
-            await Connection(stream, self._handler, self._limits, self._serving, self._refuse).serve()
+            await Connection(stream, self._handler, self._limits, self._serving, self._refuse, self._admit_head).serve()
         finally:
             self._places.release()
