@@ -84,11 +84,13 @@ class NetworkStream(httpcore.AsyncNetworkStream):
         self._stream = stream
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _mapped(httpcore.ReadTimeout, httpcore.ReadError):
-            if timeout is None:
+        if timeout is not None:
+            with _mapped(httpcore.ReadTimeout, httpcore.ReadError), trio.fail_after(timeout):
                 return bytes(await self._stream.receive_some(max_bytes))
-            with trio.fail_after(timeout):
-                return bytes(await self._stream.receive_some(max_bytes))
+        try:  # the hot path: once per piece of a running answer, so no context manager
+            return bytes(await self._stream.receive_some(max_bytes))
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
+            raise httpcore.ReadError(_said_by(error)) from error
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         with _mapped(httpcore.WriteTimeout, httpcore.WriteError), _fail_after(timeout):
@@ -132,4 +134,8 @@ def _mapped(on_timeout: type[Exception], on_error: type[Exception]) -> Iterator[
     except trio.TooSlowError as error:
         raise on_timeout("timed out") from error
     except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
-        raise on_error(str(error) or str(error.__cause__ or type(error).__name__)) from error
+        raise on_error(_said_by(error)) from error
+
+
+def _said_by(error: Exception) -> str:
+    return str(error) or str(error.__cause__ or type(error).__name__)

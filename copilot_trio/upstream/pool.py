@@ -58,8 +58,14 @@ class Answer:
 
     async def receive(self) -> bytes:
         """The next piece, as one network read brought it; empty at the end. A cancelled call loses the rest."""
-        with _mapped_body():
-            return await anext(self._pieces, b"")
+        try:
+            return await self._pieces.__anext__()
+        except StopAsyncIteration:
+            return b""
+        except httpcore.TimeoutException as error:
+            raise UpstreamTimeout("upstream fell silent in mid-answer") from error
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise StreamTruncated(f"the connection to upstream broke in mid-answer: {error}") from error
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises ``TooLarge`` beyond ``limit`` bytes."""
@@ -213,13 +219,3 @@ def _mapped_head() -> Iterator[None]:
         raise UpstreamTimeout("upstream did not answer in time") from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise UpstreamError(f"the connection to upstream failed: {error}") from error
-
-
-@contextmanager
-def _mapped_body() -> Iterator[None]:
-    try:
-        yield
-    except httpcore.TimeoutException as error:
-        raise UpstreamTimeout("upstream fell silent in mid-answer") from error
-    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise StreamTruncated(f"the connection to upstream broke in mid-answer: {error}") from error

@@ -1,8 +1,8 @@
 """What Copilot's chat chunks lack for strict clients, put in by offset; chunks that are whole stay as they are.
 
 Three oddities of Claude and Gemini: no ``object``, without which OpenAI's stream helper drops a chunk in silence;
-``index`` 0 for every parallel tool call, which makes clients glue two calls into one (upstream.md §7.6); and ``role`` in
-every chunk, which that helper adds up to "assistantassistant" (§7.8).
+``index`` 0 for every parallel tool call, which makes clients glue two calls into one (upstream.md §7.6); and ``role``
+in every chunk, which that helper adds up to "assistantassistant" (§7.8).
 """
 
 from __future__ import annotations
