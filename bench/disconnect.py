@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 RUNS = 20
 TOKEN = "ghu_SYNTHETICoctodev00000000000000000000"  # the twin's first account
@@ -30,7 +31,7 @@ LEAVE_AFTER = 0.15  # seconds: by then the request is in the phase it is meant f
 
 
 @contextmanager
-def started(arguments: list[str], pattern: str, **variables: str) -> Iterator[list[str]]:
+def started(arguments: list[str], pattern: str, **variables: str) -> Iterator[list[Any]]:
     """Runs a copilot-trio command; yields what ``pattern`` found in its output."""
     environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **variables}
     process = subprocess.Popen(

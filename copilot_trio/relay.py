@@ -21,6 +21,7 @@ from copilot_trio.dialects.envelope import has_image, initiator, peek
 from copilot_trio.dialects.gate import GateSettings, without_thinking
 from copilot_trio.dialects.plan import Plan, make_plan
 from copilot_trio.dialects.stream import BodyRelay
+from copilot_trio.dialects.surrogates import without_half_pairs
 from copilot_trio.errors import NoAccount, ProxyError, UpstreamError, UpstreamTimeout
 from copilot_trio.models.model import Model
 from copilot_trio.server.dispatch import announce, error_headers
@@ -254,17 +255,18 @@ async def _pump(answer: Answer, body: BodyRelay, out: EventStream, silence: Sile
 
 def _read(exchange: Exchange, downstream: Dialect) -> Job:
     request = exchange.request
-    envelope = peek(request.body)
+    body = without_half_pairs(request.body)
+    envelope = peek(body)
     exchange.note.model = envelope.model[:100]
     exchange.note.thinking = envelope.thinks
     announce(exchange)
     return Job(
-        body=request.body,
+        body=body,
         asked=envelope.model,
         stream=envelope.stream,
         downstream=downstream,
         initiator=initiator(envelope, subagent="x-claude-code-agent-id" in request.headers),
-        vision=has_image(envelope, request.body),
+        vision=has_image(envelope, body),
         betas=request.headers.get("anthropic-beta"),
         request_id=exchange.request_id,
     )

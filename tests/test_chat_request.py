@@ -269,7 +269,7 @@ def test_an_output_schema_is_a_response_format() -> None:
     config = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
     assert rendered(output_config=config)["response_format"] == {
         "type": "json_schema",
-        "json_schema": {"name": "output", "schema": {"type": "object"}, "strict": True},
+        "json_schema": {"name": "output", "schema": {"type": "object"}},
     }
 
 

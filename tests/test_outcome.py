@@ -31,6 +31,7 @@ from copilot_trio.errors import (
     ProxyError,
     QuotaExhausted,
     RateLimited,
+    UpstreamError,
     UpstreamOverloaded,
     UpstreamRefused,
 )
@@ -284,7 +285,7 @@ ROWS = [
         for code in ("integration_rate_limited", "agent_mode_limit_exceeded", "extension_blocked")
     ),
     Row("41", 466, b"upgrade your client", UpstreamRefused, 400, "request"),
-    Row("42", 499, b"", UpstreamRefused, 400, "request"),
+    Row("42", 499, b"", UpstreamError, 502, "upstream"),
     Row("43", 500, UNICORN, UpstreamOverloaded, 500, "upstream"),
     Row("43 as 502", 502, b"bad gateway", UpstreamOverloaded, 502, "upstream"),
     Row("44", 503, b"overloaded", UpstreamOverloaded, 503, "model"),
@@ -318,11 +319,12 @@ def test_a_cooldown_is_the_clients_retry_after_too(status: int) -> None:
     assert outcome.cooldown == outcome.error.retry_after == 33
 
 
-def test_a_5xx_may_have_been_charged() -> None:
-    assert classify(502, {}, b"", now=NOW).error.cost == "unknown"
+@pytest.mark.parametrize("status", [499, 500, 502])
+def test_what_upstream_may_have_run_may_have_been_charged(status: int) -> None:
+    assert classify(status, {}, b"", now=NOW).error.cost == "unknown"
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.status < 500], ids=lambda row: row.id)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.status < 499], ids=lambda row: row.id)
 def test_a_4xx_was_not_charged(row: Row) -> None:
     assert classify(row.status, row.headers, row.body, now=NOW).error.cost == "none"
 

@@ -134,7 +134,9 @@ def _window(said: ErrorBody, headers: Mapping[str, str], now: float) -> float | 
 def is_warning(status: int, body: bytes) -> bool:
     """GitHub's word that the account is judged abusive: nothing more may be sent on it."""
     text = body[:4000].decode("utf-8", "replace").lower()
-    return status == 403 and any(words in text for words in (*WARNINGS, *WARNING_IDS))
+    # A page is some proxy's on the way, and speaks of its own terms.
+    words = WARNING_IDS if text.lstrip().startswith("<") else (*WARNINGS, *WARNING_IDS)
+    return status == 403 and any(found in text for found in words)
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Outcome:
@@ -159,6 +161,9 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float
         case 422:
             message = said.message or "upstream's filter refused the prompt"
             return Outcome(ContentFiltered(message, code=said.code or None), "request")
+        case 499:
+            message = said.message or "upstream cancelled the request"
+            return Outcome(UpstreamError(message), "upstream")
         case 429:
             return _rate_limit(said, _window(said, headers, now) or clamp_cooldown(retry_after))
         case _ if status >= 500:

@@ -52,7 +52,8 @@ def render_request(conversation: Conversation, model: Model) -> bytes:
         if conversation.parallel_tools is not None:
             fields["parallel_tool_calls"] = conversation.parallel_tools
     if conversation.output_schema is not None:
-        schema = {"name": "output", "schema": conversation.output_schema, "strict": True}
+        # Not strict: OpenAI then refuses schemas with optional fields, which Anthropic takes.
+        schema = {"name": "output", "schema": conversation.output_schema}
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     fields |= _reasoning(conversation.reasoning, max_tokens, model)
     return _encode(fields)
