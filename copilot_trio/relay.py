@@ -185,11 +185,13 @@ class Relay:
             async with self._copilot.send(account, call, token) as answer:
                 watch.answered()
                 await carry(answer, plan, account)
+            return
         except UpstreamError as error:
             error.account = account.label
-            # The connections of this account are in doubt: start afresh, and let what runs on them drain.
-            await account.pool.recycle()
-            raise
+            failure = error
+        # The connections of this account are in doubt: start afresh, and let what runs on them drain.
+        await account.pool.recycle()
+        raise failure
 
     async def _carry_stream(self, exchange: Exchange, out: EventStream, answer: Answer, plan: Plan) -> None:
         body = plan.body_relay()

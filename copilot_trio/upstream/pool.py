@@ -9,6 +9,7 @@ from typing import cast
 
 import httpcore
 import msgspec
+import trio
 
 from copilot_trio.errors import (
     StreamTruncated,
@@ -22,6 +23,7 @@ from .connection import StaleConnection, UpstreamConnection
 from .network import Dial, NetworkBackend
 
 KEEPALIVE_EXPIRY = 50.0  # seconds; below the 60 that upstream's balancers grant an idle connection
+CLOSE_TIMEOUT = 2.0
 MAX_IDLE = 8  # the pool walks its list at every request (performance.md §3)
 
 HeaderList = Sequence[tuple[str, str]]
@@ -149,19 +151,20 @@ class AccountPool:
         """
         pool = self._current
         pool.in_flight += 1
+        response: httpcore.Response | None = None
+        answer: Answer | None = None
         try:
             response = await self._send_once_or_again(pool, _request(method, url, headers, body, self._timeouts))
-            try:
-                answer = Answer(response)
-                try:
-                    yield answer
-                finally:
-                    await answer.aclose()
-            finally:
-                await response.aclose()
+            answer = Answer(response)
+            yield answer
         finally:
             pool.in_flight -= 1
-            await self._close_if_drained(pool)
+            with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
+                if answer is not None:
+                    await answer.aclose()
+                if response is not None:
+                    await response.aclose()
+                await self._close_if_drained(pool)
 
     async def recycle(self) -> None:
         """Replace the pool; the old one closes when its last stream ends."""
