@@ -14,7 +14,7 @@ import trio
 from copilot_trio.accounts.account import Account, AccountRecord, Hosts
 from copilot_trio.accounts.outcome import paused
 from copilot_trio.accounts.registry import Accounts
-from copilot_trio.accounts.store import load_accounts, save_accounts, with_account
+from copilot_trio.accounts.store import load_accounts, save_accounts, with_pause
 from copilot_trio.api import generate, health, models
 from copilot_trio.config import Config, DamagedFile
 from copilot_trio.dialects.gate import GateSettings
@@ -37,13 +37,17 @@ DESCRIPTORS_KEPT = 64  # for files, the loop, GitHub calls
 DESCRIPTORS_PER_CONNECTION = 2  # a client's and the upstream's
 
 
+class CannotListen(Exception):
+    """The address is taken, not ours, or unknown."""
+
+
 class Seat(msgspec.Struct, frozen=True):
-    """An account as it is to be used in this run. ``stored``: changes of its status are written back."""
+    """An account as it is to be used in this run. ``paused``: what GitHub warned about it with, in an earlier one."""
 
     record: AccountRecord
     hosts: Hosts
     dial: Dial = dial_direct
-    stored: bool = False
+    paused: str | None = None
 
 
 class App:
@@ -62,12 +66,10 @@ class App:
         self._config = config
         self._ca_file = ca_file
         self._accounts_file = accounts_file
-        self._stored = {seat.record.id for seat in seats if seat.stored}
         tokens = TokenSource(config.identity, random.random, self._on_warning)
-        self._copilot = Copilot(config.identity, tokens)
-        self.accounts = Accounts(
-            [self._account(seat) for seat in seats], max_wait=config.timeouts.wait, on_paused=self._keep_paused
-        )
+        self.accounts = Accounts([], max_wait=config.timeouts.wait, on_paused=self._keep_paused)
+        self._copilot = Copilot(config.identity, tokens, self.accounts.judge)
+        self.accounts.accounts += [self._account(seat) for seat in seats]
         settings = RelaySettings(config.timeouts.silence, GateSettings(config.keep_billing_header))
         router = Router()
         generate.add_routes(router, Relay(self.accounts, self._copilot, settings))
@@ -85,8 +87,8 @@ class App:
         timeouts = Timeouts(connect=self._config.timeouts.connect, read=self._config.timeouts.response_headers)
         pool = AccountPool(seat.dial, lambda: shared_context(self._ca_file), timeouts)
         account = Account(seat.record, seat.hosts, pool)
-        if seat.record.status == "banned":
-            account.warning = paused(seat.record.status_message)
+        if seat.paused is not None:
+            account.warning = paused(seat.paused)
 
         async def fetch() -> bytes:
             return await self._copilot.fetch_models(account)
@@ -102,11 +104,11 @@ class App:
         """A warning outlives a restart: it is written before anything else can be sent."""
         logger.error("%s: %s", account.label, account.warning)
         cause = account.warning.cause if account.warning else ""
-        account.record = msgspec.structs.replace(account.record, status="banned", status_message=cause)
-        if self._accounts_file is None or account.record.id not in self._stored:
+        if self._accounts_file is None:
             return
         try:
-            save_accounts(self._accounts_file, with_account(load_accounts(self._accounts_file), account.record))
+            stored = load_accounts(self._accounts_file)
+            save_accounts(self._accounts_file, with_pause(stored, account.record.github_token, cause))
         except (OSError, DamagedFile) as error:
             logger.error("%s: the pause could not be stored: %s", account.label, error)  # noqa: TRY400
 
@@ -120,20 +122,30 @@ async def serve(
     beside: Callable[[], Awaitable[None]] | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Listen and serve until SIGTERM or Ctrl-C; a second signal cancels what still runs. Raises ``OSError``.
+    """Listen and serve until SIGTERM or Ctrl-C; a second signal cancels what still runs. Raises ``CannotListen``.
 
-    ``beside`` runs as long as the server does; it must not raise.
+    ``beside`` runs once the server does; what it raises is logged and harms nobody.
     """
-    listeners = await trio.open_tcp_listeners(port, host=host)
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
     bound = listeners[0].socket.getsockname()
     on_listening(bound[0], bound[1])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_obey_signals, app.server, nursery.cancel_scope)
         await nursery.start(_serve_then_cancel, app, listeners, nursery.cancel_scope)
         if beside is not None:
-            nursery.start_soon(beside)
+            nursery.start_soon(_harmless, beside)
         task_status.started()
     await app.aclose()
+
+
+async def _harmless(run: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await run()
+    except Exception:
+        logger.exception("a task beside the server failed")
 
 
 async def _serve_then_cancel(

@@ -5,18 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from copilot_trio.unreadable import UNREADABLE
+
 Right = Literal["inference", "admin"]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
+HeaderValue = Annotated[str, msgspec.Meta(pattern="^[!-~]([ -~]*[!-~])?$")]
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Only the SHA-256 of a key is kept."""
 
     label: str
-    sha256: str
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
     rights: tuple[Right, ...] = ("inference", "admin")
 
 
@@ -26,24 +30,24 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     The README and the first run say so plainly. Values: upstream.md §3.1, §4.1.
     """
 
-    client_id: str = "Iv1.b507a08c87ecfe98"
-    scope: str = "read:user"
-    integration_id: str = "vscode-chat"
-    editor_version: str = "vscode/1.113.0"
-    editor_plugin_version: str = "copilot-chat/0.42.0"
-    user_agent: str = "GitHubCopilotChat/0.42.0"
-    copilot_api_version: str = "2026-06-01"
-    github_api_version: str = "2025-04-01"
-    intent: str = "conversation-agent"
+    client_id: HeaderValue = "Iv1.b507a08c87ecfe98"
+    scope: HeaderValue = "read:user"
+    integration_id: HeaderValue = "vscode-chat"
+    editor_version: HeaderValue = "vscode/1.113.0"
+    editor_plugin_version: HeaderValue = "copilot-chat/0.42.0"
+    user_agent: HeaderValue = "GitHubCopilotChat/0.42.0"
+    copilot_api_version: HeaderValue = "2026-06-01"
+    github_api_version: HeaderValue = "2025-04-01"
+    intent: HeaderValue = "conversation-agent"
 
 
 class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds (product.md §5.7)."""
 
-    connect: float = 15
-    response_headers: float = 120
-    silence: float = 300
-    wait: float = 30  # for a cooldown
+    connect: Seconds = 15
+    response_headers: Seconds = 120
+    silence: Seconds = 300
+    wait: Seconds = 30  # for a cooldown
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +76,7 @@ def load_config(path: Path) -> Config:
         raise DamagedFile(f"{path} cannot be read: {error.strerror}. Mend its permissions.") from None
     try:
         return _decode(text)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise DamagedFile(f"{path} is not usable: {error}. It was left as it is: mend that place.") from None
 
 

@@ -48,6 +48,7 @@ class ProxyError(Exception):
             self.code = code
         self.param = param
         self.retry_after = retry_after
+        self.headers: list[tuple[str, str]] = []  # of upstream's answer, for the client to see
         super().__init__(cause)
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 import trio
@@ -27,15 +28,14 @@ from copilot_trio.models.model import Model
 from copilot_trio.server.dispatch import announce, error_headers
 from copilot_trio.server.event_stream import EventStream
 from copilot_trio.server.exchange import Exchange
-from copilot_trio.upstream.copilot import Call, Copilot
+from copilot_trio.upstream.copilot import Call, Copilot, passed_on
 
 logger = logging.getLogger(__name__)
 
 MAX_ANSWER = 64 * 1024 * 1024  # bytes of a non-streamed answer
 LINGER = 1.0  # seconds after the terminal event for upstream to end the body, so that the connection can be reused
 REMEMBERED_FAILURES = 1000
-PASSED_ON = ("x-github-request-id", "retry-after")
-PASSED_ON_PREFIXES = ("x-ratelimit-", "x-quota-snapshot-", "x-usage-ratelimit-")
+JSON = "application/json"
 
 Carry = Callable[[Answer, Plan, Account], Awaitable[None]]
 
@@ -75,21 +75,21 @@ class SilenceWatch:
 
 
 class Stopwatch:
-    """Our own share of the time: before the upstream call, and after its first byte."""
+    """Our own share of the time: what passes before the upstream call and after its first byte, waits left out."""
 
     def __init__(self, received: float) -> None:
-        self._received = received
-        self._before = 0.0
-        self._answered = received
+        self._since = received
+        self._own = 0.0
 
-    def sending(self) -> None:
-        self._before = trio.current_time() - self._received
+    def stop(self) -> None:
+        """From here on we wait for somebody else."""
+        self._own += trio.current_time() - self._since
 
-    def answered(self) -> None:
-        self._answered = trio.current_time()
+    def go(self) -> None:
+        self._since = trio.current_time()
 
     def overhead_ms(self) -> float:
-        return (self._before + trio.current_time() - self._answered) * 1000
+        return (self._own + trio.current_time() - self._since) * 1000
 
 
 class Relay:
@@ -97,7 +97,7 @@ class Relay:
         self._accounts = accounts
         self._copilot = copilot
         self._settings = settings
-        self._failures: OrderedDict[int, None] = OrderedDict()
+        self._failures: OrderedDict[int, tuple[int, str | None]] = OrderedDict()
 
     async def generate(self, exchange: Exchange, downstream: Dialect) -> None:
         """Answer a model request, with an error if need be."""
@@ -113,46 +113,63 @@ class Relay:
         watch = Stopwatch(exchange.request.received)
 
         async def carry(answer: Answer, plan: Plan, account: Account) -> None:
+            _check_type(answer, "text/event-stream")
             out.headers = _reply_headers(answer, account, watch)
             await self._carry_stream(exchange, out, answer, plan)
 
-        try:
-            await self._attempt(exchange, job, carry, watch)
-        except ProxyError as error:
-            exchange.note.error = str(error.code or error.kind)
-            if isinstance(error, UpstreamError) and error.partial:
-                await out.send(error.partial)
-            headers = error_headers(error, seen_before=self._failed_before(job, error))
-            body, events = job.downstream.render_error(error), job.downstream.render_stream_error(error)
-            await out.fail(error.status, headers, body, events)
+        error = await self._try(exchange, job, carry, watch)
+        if error is None:
+            return
+        if isinstance(error, UpstreamError) and error.partial:
+            await out.send(error.partial)
+        body, events = job.downstream.render_error(error), job.downstream.render_stream_error(error)
+        await out.fail(error.status, self._error_headers(exchange, job, error, watch), body, events)
 
     async def _generate_whole(self, exchange: Exchange, job: Job) -> None:
         watch = Stopwatch(exchange.request.received)
 
         async def carry(answer: Answer, plan: Plan, account: Account) -> None:
-            silence = SilenceWatch(self._settings.silence)
-            exchange.start_soon(silence.run)
-            with silence.scope:
-                shown, exchange.note.usage = plan.whole_answer(await answer.read(MAX_ANSWER))
-                await exchange.respond(200, shown, headers=_reply_headers(answer, account, watch))
-            if silence.scope.cancelled_caught:
-                raise UpstreamTimeout(f"upstream fell silent for {self._settings.silence:.0f} s")
+            _check_type(answer, JSON)
+            body = await self._read_whole(exchange, answer)
+            shown, exchange.note.usage = plan.whole_answer(body)
+            await exchange.respond(200, shown, headers=_reply_headers(answer, account, watch))
 
+        error = await self._try(exchange, job, carry, watch)
+        if error is not None and not exchange.started:
+            headers = self._error_headers(exchange, job, error, watch)
+            await exchange.respond(error.status, job.downstream.render_error(error), headers=headers)
+
+    async def _try(self, exchange: Exchange, job: Job, carry: Carry, watch: Stopwatch) -> ProxyError | None:
+        """What went wrong, if anything did. A bug too ends in an answer: a stream must have an end."""
         try:
             await self._attempt(exchange, job, carry, watch)
         except ProxyError as error:
-            if exchange.started:
-                raise
             exchange.note.error = str(error.code or error.kind)
-            headers = error_headers(error, seen_before=self._failed_before(job, error))
-            await exchange.respond(error.status, job.downstream.render_error(error), headers=headers)
+            return error
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise
+        except Exception:
+            logger.exception("relaying %s failed", exchange.request.path)
+            exchange.note.error = "internal"
+            return ProxyError("the proxy failed; its log says more", cost="unknown")
+        self._failures.pop(hash(job.body), None)
+        return None
+
+    def _error_headers(
+        self, exchange: Exchange, job: Job, error: ProxyError, watch: Stopwatch
+    ) -> list[tuple[str, str]]:
+        headers = error_headers(error, seen_before=self._failed_before(job, error))
+        return [*headers, *(_own_headers(exchange.note.account, watch) if exchange.note.account else ())]
 
     async def _attempt(self, exchange: Exchange, job: Job, carry: Carry, watch: Stopwatch) -> None:
         """Send, and send again after a repair that is provably free. Raises ``ProxyError``."""
-        model = await self._find_model(self._accounts.preferred(), job.asked)
-        async with self._accounts.lease(model.id) as account:
+        watch.stop()
+        async with self._accounts.lease() as account:
             exchange.note.account = account.label
+            model = await self._find_model(account, job.asked)
+            await self._accounts.rested(account, model.id)
             token = await self._copilot.token(account)
+            watch.go()
             plan = self._plan(job, model)
             repaired: set[Repair] = set()
             while True:
@@ -162,10 +179,14 @@ class Relay:
                     outcome = refusal.outcome
                 if outcome.repair == "none" or outcome.repair in repaired:
                     self._accounts.judge(account, outcome, model.id)
+                    if outcome.scope == "upstream":
+                        await account.pool.recycle()
                     raise outcome.error
                 repaired.add(outcome.repair)
                 logger.info("%s: repairing once: %s", account.label, outcome.repair)
                 plan, token = await self._repair(outcome.repair, account, job, plan, token)
+                if "drop_thinking" in repaired:
+                    plan = msgspec.structs.replace(plan, body=without_thinking(plan.body))
 
     async def _send(
         self, account: Account, plan: Plan, token: CopilotToken, job: Job, carry: Carry, watch: Stopwatch
@@ -178,12 +199,12 @@ class Relay:
             vision=job.vision,
             betas=plan.betas,
             stream=job.stream,
-            extra_headers=tuple(plan.model.request_headers.items()),
+            extra_headers=plan.model.extra_headers,
         )
-        watch.sending()
+        watch.stop()
         try:
             async with self._copilot.send(account, call, token) as answer:
-                watch.answered()
+                watch.go()
                 await carry(answer, plan, account)
             return
         except UpstreamError as error:
@@ -205,6 +226,21 @@ class Relay:
         if silence.scope.cancelled_caught:
             raise UpstreamTimeout(f"upstream fell silent for {self._settings.silence:.0f} s")
 
+    async def _read_whole(self, exchange: Exchange, answer: Answer) -> bytes:
+        """A whole answer, however long it takes as long as something comes."""
+        silence = SilenceWatch(self._settings.silence)
+        exchange.start_soon(silence.run)
+        body = bytearray()
+        with silence.scope:
+            while piece := await answer.receive():
+                body += piece
+                silence.heard = trio.current_time()
+                if len(body) > MAX_ANSWER:
+                    raise UpstreamError(f"upstream's answer is over {MAX_ANSWER} bytes")
+        if silence.scope.cancelled_caught:
+            raise UpstreamTimeout(f"upstream fell silent for {self._settings.silence:.0f} s")
+        return bytes(body)
+
     async def _repair(
         self, repair: Repair, account: Account, job: Job, plan: Plan, token: CopilotToken
     ) -> tuple[Plan, CopilotToken]:
@@ -215,9 +251,7 @@ class Relay:
                 if account.catalogue is not None:
                     account.catalogue.learn_refused(plan.model.id, plan.upstream.endpoint)
                 return self._plan(job, await self._find_model(account, job.asked)), token
-            case "drop_thinking":
-                return msgspec.structs.replace(plan, body=without_thinking(plan.body)), token
-            case "resend" | "none":
+            case "resend" | "drop_thinking" | "none":
                 return plan, token
 
     def _plan(self, job: Job, model: Model) -> Plan:
@@ -232,13 +266,23 @@ class Relay:
         """One retry of a failure that cost is the client's choice; the second identical failure says stop."""
         if error.cost == "none" or error.status < 500:
             return False
-        key = hash(job.body)
-        seen = key in self._failures
-        self._failures[key] = None
+        key, failure = hash(job.body), (error.status, error.code)
+        seen = self._failures.get(key) == failure
+        self._failures[key] = failure
         self._failures.move_to_end(key)
         if len(self._failures) > REMEMBERED_FAILURES:
             self._failures.popitem(last=False)
         return seen
+
+
+def _check_type(answer: Answer, wanted: str) -> None:
+    """A 200 can be a page of some proxy on the way. Raises ``UpstreamError``."""
+    kind = answer.headers.get("content-type", wanted).partition(";")[0].strip().lower()
+    coded = answer.headers.get("content-encoding", "identity").lower()
+    if coded != "identity":
+        raise UpstreamError(f"upstream sent its answer as {coded[:40]!r}, which was not asked for")
+    if kind not in {wanted, JSON, "text/plain"}:  # upstream's own types are not always right (upstream.md §0.1)
+        raise UpstreamError(f"upstream answered with {kind[:80]!r} instead of {wanted}")
 
 
 async def _pump(answer: Answer, body: BodyRelay, out: EventStream, silence: SilenceWatch) -> None:
@@ -279,7 +323,7 @@ async def _drain(answer: Answer) -> None:
 
     Shielded, within its limit: clients hang up as soon as they have what they want, and there is nothing to save.
     """
-    with trio.move_on_after(LINGER, shield=True):
+    with trio.move_on_after(LINGER, shield=True), suppress(UpstreamError):
         while await answer.receive():
             pass
 
@@ -290,13 +334,11 @@ def _header_value(text: str) -> str:
 
 
 def _reply_headers(answer: Answer, account: Account, watch: Stopwatch) -> list[tuple[str, str]]:
-    passed = [
-        (name, value)
-        for name, value in answer.headers.items()
-        if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
-    ]
+    return [*passed_on(answer), *_own_headers(account.label, watch)]
+
+
+def _own_headers(label: str, watch: Stopwatch) -> list[tuple[str, str]]:
     return [
-        *passed,
-        ("x-copilot-trio-account", _header_value(account.label)),
+        ("x-copilot-trio-account", _header_value(label)),
         ("x-copilot-trio-overhead-ms", f"{watch.overhead_ms():.2f}"),
     ]

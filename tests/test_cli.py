@@ -6,6 +6,8 @@ import pty
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -14,7 +16,7 @@ from processes import PATIENCE, Running, call, environment, run, twin
 
 from copilot_trio import __version__
 from copilot_trio.accounts.account import AccountRecord
-from copilot_trio.accounts.store import AccountsFile, load_accounts, save_accounts
+from copilot_trio.accounts.store import load_accounts
 from copilot_trio.cli.auth import store
 from copilot_trio.twin import sample_accounts
 
@@ -247,16 +249,81 @@ def test_a_second_signal_cuts_off_what_runs(tmp_path: Path) -> None:
             assert demo.stop() == 0
 
 
-def test_a_paused_account_is_acknowledged(tmp_path: Path) -> None:
-    path = tmp_path / "data" / "accounts.json"
-    record = AccountRecord(
-        id="a", label="work", github_token=TOKEN, status="banned", status_message="spammy_user", machine_id="m"
-    )
-    save_accounts(path, AccountsFile(accounts=(record,)))
-    done = run("auth", "--acknowledge", home=tmp_path)
-    assert (done.returncode, "spammy_user" in done.stdout) == (0, True)
-    assert load_accounts(path).accounts == (msgspec.structs.replace(record, status="active", status_message=""),)
-    assert "No stored account is paused" in run("auth", "--acknowledge", home=tmp_path).stdout
+def test_a_pause_holds_for_a_token_from_outside_until_it_is_acknowledged(tmp_path: Path) -> None:
+    with twin(tmp_path) as (base, control):
+        variables = environment(tmp_path, COPILOT_TRIO_GITHUB_TOKEN=TOKEN, **upstream(base))
+        call(f"{control}/scenarios", "POST", {"path": "/chat/completions", "error": "tos_block"})
+        for _ in range(2):
+            with Running(("start", "--port", "0"), variables) as server:
+                address = server.wait_for(ADDRESS)[1]
+                status, _, body = call(f"{address}/v1/chat/completions", "POST", CHAT)
+                assert (status, b"auth --acknowledge" in body) == (403, True)
+        assert "GitHub said" in run("auth", "--acknowledge", home=tmp_path).stdout
+        with Running(("start", "--port", "0"), variables) as server:
+            address = server.wait_for(ADDRESS)[1]
+            assert call(f"{address}/v1/chat/completions", "POST", CHAT)[0] == 200
+    assert TOKEN not in (tmp_path / "data" / "accounts.json").read_text()
+    assert "No account is paused" in run("auth", "--acknowledge", home=tmp_path).stdout
+
+
+def test_a_token_that_github_refuses_is_not_saved(tmp_path: Path) -> None:
+    with twin(tmp_path) as (base, _):
+        done = run(
+            "start", "--port", "0", "--github-token", "ghu_SYNTHETICwrong", "--save", home=tmp_path, **upstream(base)
+        )
+    assert (done.returncode, "was not stored" in done.stderr) == (1, True)
+    assert not (tmp_path / "data" / "accounts.json").exists()
+
+
+def test_two_saved_tokens_are_two_accounts_and_the_newest_is_used(tmp_path: Path) -> None:
+    with twin(tmp_path) as (base, _):
+        for account in sample_accounts()[:2]:
+            arguments = ("start", "--port", "0", "--github-token", account.token, "--save")
+            with Running(arguments, environment(tmp_path, **upstream(base))) as server:
+                server.wait_for("models ")
+        stored = load_accounts(tmp_path / "data" / "accounts.json").accounts
+        assert {account.login for account in stored} == {account.login for account in sample_accounts()[:2]}
+        with Running(("start", "--port", "0"), environment(tmp_path, **upstream(base))) as server:
+            server.wait_for("1 more stored")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("start", "--github-token", "x", "--ca-file", "/nowhere"), "--ca-file /nowhere"),
+        (("start", "--github-token", "x", "--host", "nosuch.invalid"), "cannot listen"),
+        (("auth", "--proxy-env"), "HTTPS_PROXY"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_started(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    done = run(*arguments, home=tmp_path)
+    assert done.returncode in {1, 2}
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "data" / "config.json").exists()
+
+
+def test_a_proxys_password_is_never_shown(tmp_path: Path) -> None:
+    done = run("start", "--github-token", "x", "--proxy-env", home=tmp_path, HTTPS_PROXY="bob:s3cret@proxy:3128")
+    assert (done.returncode, "s3cret" in done.stderr + done.stdout) == (2, False)
+
+
+def test_a_reader_that_leaves_does_not_stop_the_server(tmp_path: Path) -> None:
+    with Running(("demo", "--port", "0"), environment(tmp_path)) as demo:
+        address = demo.wait_for(ADDRESS)[1]
+        assert call(f"{address}/health")[0] == 200
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "copilot_trio", "demo", "--port", "0"]
+    process = subprocess.Popen(command, stdout=write, stderr=subprocess.PIPE, env=environment(tmp_path))
+    os.close(write)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(3)
+    process.send_signal(signal.SIGTERM)
+    _, complaints = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, b"Traceback" in complaints) == (0, False)
 
 
 def test_signing_in_again_replaces_the_account_and_keeps_its_machine_id(tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ('{"timeout":{}}', "timeout"),
         ('{"keys":[{"label":"x"}]}', r"\$\.keys\[0\]"),
         ("{", "truncated"),
+        ('{"timeouts":{"wait":-1}}', r"\$\.timeouts\.wait"),
+        ('{"keys":[{"label":"x","sha256":"no"}]}', r"\$\.keys\[0\]\.sha256"),
+        ('{"identity":{"user_agent":"a\\nb"}}', r"\$\.identity\.user_agent"),
     ],
 )
 def test_an_error_names_the_field_and_the_file_is_left_alone(tmp_path: Path, text: str, named: str) -> None:

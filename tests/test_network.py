@@ -150,6 +150,12 @@ async def test_the_environments_proxy_is_used_but_for_exempt_hosts(nursery: trio
     assert len(seen) == 1
 
 
+async def test_without_a_proxy_for_https_other_hosts_are_refused_not_dialled() -> None:
+    dial = dial_by_environment({"HTTP_PROXY": "http://127.0.0.1:9"})
+    with pytest.raises(OSError, match="does not go direct"):
+        await dial("upstream.example", 8443)
+
+
 @pytest.mark.parametrize(
     ("host", "no_proxy", "exempt"),
     [

@@ -10,8 +10,7 @@ import trio.testing
 from memory_network import post
 from world import World, chat, chat_text, error_of, events, messages, messages_text, names
 
-from copilot_trio.accounts.account import AccountRecord
-from copilot_trio.accounts.store import AccountsFile, load_accounts, save_accounts
+from copilot_trio.accounts.store import load_accounts, pause_of
 from copilot_trio.config import Config, TimeoutSettings
 from copilot_trio.relay import SilenceWatch
 from copilot_trio.twin import Fault
@@ -355,7 +354,6 @@ async def test_a_used_up_quota_says_so(nursery: trio.Nursery) -> None:
 async def test_after_a_warning_nothing_more_is_sent(nursery: trio.Nursery, tmp_path: Path) -> None:
     path = tmp_path / "accounts.json"
     world = World(nursery, accounts_file=path)
-    save_accounts(path, AccountsFile(accounts=(AccountRecord(id="a1", label="work", github_token="ghu_SYNTHETIC"),)))
     world.twin.add_fault(Fault(path="/chat/completions", error="tos_block"))
     first = await world.ask("/v1/chat/completions", chat("hi"))
     sent = len(world.twin.records)
@@ -364,11 +362,11 @@ async def test_after_a_warning_nothing_more_is_sent(nursery: trio.Nursery, tmp_p
     assert [first.status, second.status, third.status] == [403, 403, 403]
     assert len(world.twin.records) == sent
     assert "acknowledge" in str(error_of(third)["message"])
-    assert load_accounts(path).accounts[0].status == "banned"
+    assert pause_of(load_accounts(path), world.app.accounts.accounts[0].record.github_token) is not None
 
 
 async def test_a_stored_warning_holds_over_a_restart(nursery: trio.Nursery) -> None:
-    world = World(nursery, record_changes={"status": "banned", "status_message": "spammy_user"})
+    world = World(nursery, paused="spammy_user")
     answer = await world.ask("/v1/chat/completions", chat("hi"))
     assert (answer.status, len(world.twin.records)) == (403, 0)
 
@@ -525,6 +523,133 @@ async def test_bad_requests_are_refused_before_anything_is_sent(
     assert words in str(error["message"])
     assert "Nothing was charged." in str(error["message"])
     assert (b'"type":"error"' in answer.body) == (path == "/v1/messages")
+
+
+# ---- what nobody should answer
+
+
+async def test_a_token_answer_that_stalls_does_not_hang_the_proxy(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    world.twin.add_fault(Fault(path="/copilot_internal/v2/token", stall=10_000, at="middle"))
+    answer = await world.ask("/v1/chat/completions", chat("hi"))
+    assert (answer.status, trio.current_time()) == (504, 30)
+    assert (await world.ask("/v1/chat/completions", chat("hi"))).status == 200
+
+
+async def test_a_refusal_that_stalls_counts_as_far_as_it_came(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    world.twin.add_fault(Fault(path="/chat/completions", status=500, body="x" * 1000, stall=10_000, at="middle"))
+    answer = await world.ask("/v1/chat/completions", chat("hi", stream=True))
+    assert answer.status == 200  # heartbeats had begun
+    assert msgspec.json.decode(events(answer.body)[0].data)["error"]["code"] == "upstream_error"
+    assert trio.current_time() < 40
+
+
+async def test_a_long_refusal_keeps_its_meaning(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    forbidden = "Access to this endpoint is forbidden. Please review our Terms of Service." + "x" * 100_000
+    world.twin.add_fault(Fault(path="/chat/completions", status=403, body=forbidden))
+    assert (await world.ask("/v1/chat/completions", chat("hi"))).status == 403
+    assert not world.app.accounts.accounts[0].ready
+
+
+async def test_a_body_that_breaks_off_after_its_end_is_a_whole_answer(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(nursery)
+    for path, model in (("/chat/completions", "gpt-4.1"), ("/v1/messages", "claude-sonnet-4.5")):
+        world.twin.add_fault(Fault(path=path, cut="reset", at=1_000_000))
+        answer = await world.ask("/v1/messages", messages("SCENARIO:text REPLY=whole", model=model, stream=True))
+        assert names(answer.body) == ANTHROPIC_ORDER
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=200, body="<html>sign in</html>", content_type="text/html"),
+        Fault(status=200, body="", content_type="application/json"),
+        Fault(status=200, body='{"choices":[', content_type="application/json"),
+        Fault(status=200, body="{}", headers={"content-encoding": "gzip"}, content_type="application/json"),
+        Fault(status=302, body="", headers={"location": "http://127.0.0.1:1/"}),
+        Fault(status=201, body="{}"),
+        Fault(status=200, body="[" * 100_000, content_type="application/json"),
+    ],
+    ids=["page", "nothing", "half", "gzip", "redirect", "created", "deep"],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+async def test_what_is_no_answer_is_an_error_that_may_have_cost(nursery: trio.Nursery, fault: Fault, path: str) -> None:
+    world = World(nursery)
+    world.twin.add_fault(msgspec.structs.replace(fault, path="/chat/completions"))
+    answer = await world.ask(path, messages("hi"))
+    assert (answer.status, len(world.calls())) == (502, 1)
+    assert "may have been charged" in str(error_of(answer)["message"])
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+async def test_bytes_that_are_no_text_in_mid_stream_do_no_harm(nursery: trio.Nursery, path: str) -> None:
+    world = World(nursery)
+    odd = '{"error":' + "[" * 5000
+    frames = ['{"choices":[{"delta":{"content":"a"}}]}', odd, '{"choices":[{"finish_reason":"stop"}]}']
+        '{"choices":[{"delta":{"content":"a"}}]}',
+        '{"error":' + "[" * 5000,
+        '{"choices":[{"finish_reason":"stop"}]}',
+    ]
+    world.twin.add_fault(Fault(path="/chat/completions", events=[*frames, "[DONE]"]))
+    answer = await world.ask(path, messages("hi", stream=True))
+    assert answer.status == 200
+    assert answer.body.endswith((b"data: [DONE]\n\n", b'data: {"type":"message_stop"}\n\n'))
+
+
+async def test_a_warning_on_the_model_list_pauses_too(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    world.twin.add_fault(Fault(path="/models", error="tos_block", times=None))
+    for _ in range(3):
+        assert (await world.ask("/v1/chat/completions", chat("hi"))).status == 403
+    assert len(world.calls("/models")) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (Fault(status=429, body="slow", headers={"retry-after": "600"}), 429),
+        (Fault(status=401, body={"message": "Bad credentials"}), 502),
+    ],
+    ids=["limit", "revoked"],
+)
+async def test_githubs_own_refusals_are_not_hammered(nursery: trio.Nursery, fault: Fault, status: int) -> None:
+    world = World(nursery)
+    world.twin.add_fault(msgspec.structs.replace(fault, path="/copilot_internal/v2/token", times=None))
+    answers = [await world.ask("/v1/chat/completions", chat("hi")) for _ in range(4)]
+    assert [answer.status for answer in answers] == [status] * 4
+    assert {answer.headers["x-should-retry"] for answer in answers} == {"false"}
+    assert len(world.calls("/copilot_internal/v2/token")) == 1
+
+
+async def test_a_failure_carries_account_and_upstreams_headers(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    headers = {"x-github-request-id": "A:B", "x-ratelimit-exceeded": "key", "x-secret": "no"}
+    world.twin.add_fault(Fault(path="/chat/completions", status=500, body="oops", headers=headers))
+    answer = await world.ask("/v1/chat/completions", chat("hi"))
+    assert answer.headers["x-copilot-trio-account"] == "work"
+    assert (answer.headers["x-github-request-id"], answer.headers["x-ratelimit-exceeded"]) == ("A:B", "key")
+    assert "x-secret" not in answer.headers
+
+
+async def test_a_success_in_between_forgets_a_failure(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    for _ in range(2):
+        world.twin.add_fault(Fault(path="/chat/completions", status=500, body="oops"))
+        failed = await world.ask("/v1/chat/completions", chat("hi"))
+        assert "x-should-retry" not in failed.headers
+        assert (await world.ask("/v1/chat/completions", chat("hi"))).status == 200
+
+
+async def test_a_slow_whole_answer_is_not_silence(nursery: trio.Nursery) -> None:
+    world = World(nursery, config=Config(timeouts=TimeoutSettings(silence=5)))
+    world.twin.add_fault(Fault(path="/chat/completions", chunk=50, pace=2))
+    assert (await world.ask("/v1/chat/completions", chat("SCENARIO:text REPLY=x"))).status == 200
+    assert trio.current_time() > 10
 
 
 # ---- the log

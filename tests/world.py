@@ -31,7 +31,7 @@ class World:
         access: Access | None = None,
         limits: Limits | None = None,
         accounts_file: Path | None = None,
-        record_changes: dict[str, object] | None = None,
+        paused: str | None = None,
     ) -> None:
         self.twin = Twin(
             now=lambda: WALL_CLOCK + trio.current_time(), monotonic=trio.current_time, pace=0.0, device_interval=5.0
@@ -44,8 +44,7 @@ class World:
         record = AccountRecord(
             id="a1", label="work", login=account.login, github_token=account.token, machine_id="m" * 64
         )
-        record = msgspec.structs.replace(record, **(record_changes or {}))
-        seat = Seat(record, Hosts(BASE, BASE), self.dial, stored=accounts_file is not None)
+        seat = Seat(record, Hosts(BASE, BASE), self.dial, paused)
         self.app = App(config or Config(), [seat], access or Access(), limits or Limits(), accounts_file=accounts_file)
         nursery.start_soon(Server(self.twin.handle, Limits()).serve, [self.upstream])
         nursery.start_soon(self.app.server.serve, [self.downstream])

@@ -14,7 +14,7 @@ from copilot_trio.errors import AccountPaused, ProxyError
 from copilot_trio.models.catalogue import Catalogue
 
 AccountType = Literal["individual", "business", "enterprise"]
-Status = Literal["active", "banned", "disabled"]
+Status = Literal["active", "disabled"]
 
 
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +28,6 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     enterprise_host: str | None = None
     proxy: str | None = None
     status: Status = "active"
-    status_message: str = ""
     machine_id: str = ""
     added: str = ""
 
@@ -62,6 +61,7 @@ class Answer(Protocol):
 
     async def receive(self) -> bytes: ...
     async def read(self, limit: int) -> bytes: ...
+    async def read_beginning(self, limit: int) -> bytes: ...
 
 
 class Pool(Protocol):

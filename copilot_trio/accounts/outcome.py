@@ -25,6 +25,7 @@ from copilot_trio.errors import (
     UpstreamOverloaded,
     UpstreamRefused,
 )
+from copilot_trio.unreadable import UNREADABLE
 
 Scope = Literal["request", "model", "account", "upstream", "warning"]
 Repair = Literal["none", "resend", "refresh_token", "reread_host", "switch_endpoint", "drop_thinking"]
@@ -79,7 +80,7 @@ def read_error_body(body: bytes) -> ErrorBody:
     """Mostly ``text/plain`` even when it is JSON, and not always wrapped in ``error`` (upstream.md §0.1 item 2)."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         text = body[:500].decode("utf-8", "replace").strip()
         return ErrorBody("" if text.lstrip().lower().startswith(("<!doctype", "<html")) else text)
     inner = value.get("error", value) if isinstance(value, dict) else value
@@ -102,7 +103,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -172,6 +173,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float
             if status == 503:  # the model's provider, not Copilot itself
                 return Outcome(error, "model", cooldown=_clamped(retry_after))
             return Outcome(error, "upstream")
+        case _ if status < 400:  # a page on the way, or an answer that nobody knows how to read
+            return Outcome(UpstreamError(f"upstream answered {status}, which is no answer to a request"), "upstream")
         case _:
             return Outcome(_refused(said, status if status in {403, 404, 405, 413, 424} else 400), "request")
 
@@ -180,7 +183,7 @@ def paused(message: str) -> AccountPaused:
     return AccountPaused(
         f"GitHub warned about this account: {message or 'its terms of service forbid what it did'}",
         remedy="Nothing more is sent on it. Read https://docs.github.com/en/site-policy, then run "
-        "`copilot-trio acknowledge` once it is cleared.",
+        "`copilot-trio auth --acknowledge` once it is cleared.",
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from copilot_trio.errors import AccountPaused, NoAccount, RateLimited
+from copilot_trio.errors import AccountPaused, NoAccount, QuotaExhausted, RateLimited, UpstreamOverloaded
 
 from .account import Account
 from .outcome import Outcome
@@ -37,12 +37,26 @@ class Accounts:
         raise NoAccount("no account is ready", remedy="Run `copilot-trio auth` to sign in to GitHub.")
 
     @asynccontextmanager
-    async def lease(self, model: str) -> AsyncIterator[Account]:
-        """Wait for a cooldown if it is short, else raise ``RateLimited`` with the time that is left."""
+    async def lease(self) -> AsyncIterator[Account]:
+        """The right to send one request through an account that may be used now, see :meth:`rested`."""
         account = self.preferred()
+        await self.rested(account)
+        account.in_flight += 1
+        try:
+            yield account
+        finally:
+            account.in_flight -= 1
+
+    async def rested(self, account: Account, model: str = "") -> None:
+        """Wait out a cooldown, of the account or of one model on it, if it is short enough.
+
+        Raises ``RateLimited`` with the time that is left; what no waiting mends is raised again as it was.
+        """
         waited = 0.0
         while (rest := account.resting(model)) is not None:
             seconds, why = rest
+            if not isinstance(why, RateLimited | QuotaExhausted | UpstreamOverloaded):
+                raise why
             if waited + seconds > self._max_wait:
                 raise RateLimited(
                     f"account {account.label} is cooling down for {seconds:.0f} s: {why.cause}",
@@ -52,12 +66,8 @@ class Accounts:
                 )
             waited += seconds
             await trio.sleep(seconds)
-        account = self.preferred()  # it may have been paused meanwhile
-        account.in_flight += 1
-        try:
-            yield account
-        finally:
-            account.in_flight -= 1
+        if account.warning is not None:  # it came meanwhile
+            raise account.warning
 
     def judge(self, account: Account, outcome: Outcome, model: str) -> None:
         """Let a refusal have its effect on the account that it came from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import tempfile
@@ -10,15 +11,20 @@ from pathlib import Path
 import msgspec
 
 from copilot_trio.config import DamagedFile
+from copilot_trio.unreadable import UNREADABLE
 
 from .account import AccountRecord
 
 VERSION = 1
+MAX_PAUSED = 100
 
 
 class AccountsFile(msgspec.Struct, frozen=True):
+    """``paused``: SHA-256 of each GitHub token that a warning came for -> what GitHub said. Stored or not."""
+
     version: int = VERSION
     accounts: tuple[AccountRecord, ...] = ()
+    paused: dict[str, str] = {}
 
 
 _decode = msgspec.json.Decoder(AccountsFile).decode
@@ -34,7 +40,7 @@ def load_accounts(path: Path) -> AccountsFile:
         raise DamagedFile(f"{path} cannot be read: {error.strerror}. Mend its permissions.") from None
     try:
         found = _decode(text)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise DamagedFile(
             f"{path} is damaged ({error}). It was left as it is: mend it, or move it away and sign in again."
         ) from None
@@ -81,6 +87,21 @@ def with_account(accounts: AccountsFile, record: AccountRecord) -> AccountsFile:
     """Added, or in the place of the one with the same id."""
     others = tuple(account for account in accounts.accounts if account.id != record.id)
     return msgspec.structs.replace(accounts, accounts=(*others, record))
+
+
+def with_pause(accounts: AccountsFile, github_token: str, message: str) -> AccountsFile:
+    """Remembered by the token's hash, so that it holds for a token from the environment too."""
+    paused = {**accounts.paused, _hash(github_token): message}
+    return msgspec.structs.replace(accounts, paused=dict(list(paused.items())[-MAX_PAUSED:]))
+
+
+def pause_of(accounts: AccountsFile, github_token: str) -> str | None:
+    """What GitHub said when it warned about this token's account; None if it has not."""
+    return accounts.paused.get(_hash(github_token))
+
+
+def _hash(github_token: str) -> str:
+    return hashlib.sha256(github_token.encode()).hexdigest()
 
 
 def new_id() -> str:

@@ -38,9 +38,11 @@ def given_credential(
         )
     if token := environment.get("COPILOT_TRIO_GITHUB_TOKEN"):
         return _outside(token, "COPILOT_TRIO_GITHUB_TOKEN", options)
-    if stored.accounts:
-        first = next((account for account in stored.accounts if account.status != "disabled"), stored.accounts[0])
-        return Credential(first, "accounts.json", stored=True)
+    active = [account for account in stored.accounts if account.status == "active"]
+    if active:
+        newest = max(active, key=lambda account: account.added)
+        others = f", {len(stored.accounts) - 1} more stored" if len(stored.accounts) > 1 else ""
+        return Credential(newest, f"accounts.json{others}", stored=True)
     if token := environment.get("GH_TOKEN"):
         return _outside(token, "GH_TOKEN", options)
     return None

@@ -10,7 +10,7 @@ import trio
 from copilot_trio import __version__, logs
 from copilot_trio.accounts.account import AccountRecord, AccountType, Hosts
 from copilot_trio.accounts.store import new_id, new_machine_id
-from copilot_trio.app import App, Seat, connection_cap, serve
+from copilot_trio.app import App, CannotListen, Seat, connection_cap, serve
 from copilot_trio.config import Config
 from copilot_trio.github.hosts import is_loopback
 from copilot_trio.server.auth import Access
@@ -19,6 +19,7 @@ from copilot_trio.twin import Account as TwinAccount
 from copilot_trio.twin import Ports, Twin, serve_twin
 
 from .failure import CommandFailed
+from .say import say
 from .start import print_addresses, show_models
 
 CURL = """
@@ -36,10 +37,8 @@ def run(options: argparse.Namespace, _: Mapping[str, str]) -> int:
         raise CommandFailed("the demo has no keys, so it listens on loopback hosts only", 2)
     try:
         trio.run(_serve, options)
-    except* OSError as group:
-        raise CommandFailed(
-            f"cannot listen on port {options.port}: {group.exceptions[0]}. Choose another --port."
-        ) from None
+    except* CannotListen as group:
+        raise CommandFailed(f"{group.exceptions[0]}. Choose another --port.") from None
     return 0
 
 
@@ -52,10 +51,10 @@ async def _serve(options: argparse.Namespace) -> None:
         app = App(Config(), seats, Access(options.host), Limits(max_connections=connection_cap(1000)))
 
         def on_listening(host: str, port: int) -> None:
-            print(f"copilot_trio {__version__} demo: no account, no network; an emulator gives canned answers")
-            print(f"accounts   {', '.join(f'{seat.record.label} ({seat.record.account_type})' for seat in seats)}")
+            say(f"copilot_trio {__version__} demo: no account, no network; an emulator gives canned answers")
+            say(f"accounts   {', '.join(f'{seat.record.label} ({seat.record.account_type})' for seat in seats)}")
             print_addresses(host, port, keyed=False)
-            print(CURL.format(base=f"http://{host}:{port}").strip("\n"), flush=True)
+            say(CURL.format(base=f"http://{host}:{port}").strip("\n"))
 
         await serve(app, options.host, options.port, on_listening=on_listening, beside=lambda: show_models(app))
         nursery.cancel_scope.cancel("the demo is over")

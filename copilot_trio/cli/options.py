@@ -60,6 +60,7 @@ def add_auth(commands: Commands) -> None:
         "  copilot-trio auth\n  copilot-trio auth --enterprise-host octo.ghe.com\n  copilot-trio auth --acknowledge",
     )
     _add_hosts(parser)
+    _add_network(parser)
     parser.add_argument("--account-type", "-a", choices=ACCOUNT_TYPES, default="individual", help="of the subscription")
     parser.add_argument("--label", "-l", default="", help="what to call the account (default: its login)")
     parser.add_argument(
@@ -117,6 +118,10 @@ def _add_account(parser: argparse.ArgumentParser) -> None:
         "--account-type", "-a", choices=ACCOUNT_TYPES, default="individual", help="of the subscription"
     )
     _add_hosts(parser)
+    _add_network(parser)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
     network = parser.add_argument_group("network")
     network.add_argument("--proxy-env", action="store_true", help="use HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY")
     network.add_argument("--ca-file", metavar="FILE", help="trust the certificates in this file too")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,20 +14,22 @@ import trio
 
 from copilot_trio import __version__, logs
 from copilot_trio.accounts.account import AccountType
-from copilot_trio.accounts.store import load_accounts, write_private
-from copilot_trio.app import App, Seat, connection_cap, serve
+from copilot_trio.accounts.store import load_accounts, pause_of, write_private
+from copilot_trio.app import App, CannotListen, Seat, connection_cap, serve
 from copilot_trio.config import ApiKey, Config, DamagedFile, data_directory, load_config
 from copilot_trio.errors import ProxyError
 from copilot_trio.github.hosts import is_loopback
 from copilot_trio.server.auth import Access, hash_key
 from copilot_trio.server.listen import Limits
-from copilot_trio.upstream.network import Dial, dial_direct, dial_through
+from copilot_trio.upstream.network import Dial, dial_through
 
-from .auth import sign_in, store
+from .auth import check_token, sign_in, store
 from .credentials import Credential, given_credential
 from .failure import CommandFailed
 from .hosts import chosen_hosts
+from .network import check_ca_file, chosen_dial
 from .notice import first_run_notice
+from .say import say
 
 MIB = 1024 * 1024
 SHOWN_MODELS = 12
@@ -41,15 +44,20 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         stored = load_accounts(accounts_path)
     except DamagedFile as error:
         raise CommandFailed(str(error)) from None
-    access = _access(options, config, directory / "config.json")
-    dial = _dial(options, environment)
+    dial = chosen_dial(options, environment)
+    check_ca_file(options.ca_file)
     credential = given_credential(options, environment, stored)
     if credential is None:
         credential = _first_run(options, environment, config, dial, accounts_path)
-    elif options.save and not credential.stored:
-        store(accounts_path, credential.record)
     hosts = chosen_hosts(options, environment, credential.record.enterprise_host)
-    seat = Seat(credential.record, hosts, _account_dial(credential, dial), stored=credential.stored)
+    dial = _account_dial(credential, dial)
+    if options.save and not credential.stored:
+        record = credential.record
+        login = trio.run(check_token, config, record, hosts, dial, options.ca_file)
+        store(accounts_path, msgspec.structs.replace(record, login=login, label=login))
+    paused = pause_of(stored, credential.record.github_token)
+    seat = Seat(credential.record, hosts, dial, paused)
+    access = _access(options, config, directory / "config.json")
     limits = Limits(
         max_body=options.max_body * MIB,
         drain=options.drain,
@@ -71,25 +79,23 @@ async def _serve(
     app = App(config, [seat], access, limits, accounts_file=accounts_path, ca_file=options.ca_file)
 
     def on_listening(host: str, port: int) -> None:
-        print(f"copilot_trio {__version__}: unofficial, not made or supported by GitHub; its terms apply to you")
-        print(f"account    {seat.record.label} ({seat.record.account_type}), from {source}")
+        say(f"copilot_trio {__version__}: unofficial, not made or supported by GitHub; its terms apply to you")
+        say(f"account    {seat.record.label} ({seat.record.account_type}), from {source}")
         print_addresses(host, port, keyed=bool(access.keys))
 
     try:
         await serve(app, options.host, options.port, on_listening=on_listening, beside=lambda: show_models(app))
-    except OSError as error:
-        raise CommandFailed(
-            f"cannot listen on {options.host} port {options.port}: {error.strerror or error}. Choose another --port."
-        ) from None
+    except CannotListen as error:
+        raise CommandFailed(f"{error}. Choose another --port.") from None
 
 
 def print_addresses(host: str, port: int, *, keyed: bool) -> None:
     shown = f"[{host}]" if ":" in host else host
     base = f"http://{shown}:{port}"
     key = " and your key" if keyed else ", any key"
-    print(f"listening  {base}")
-    print(f"OpenAI     base URL {base}/v1{key}")
-    print(f"Anthropic  base URL {base}{key}", flush=True)
+    say(f"listening  {base}")
+    say(f"OpenAI     base URL {base}/v1{key}")
+    say(f"Anthropic  base URL {base}{key}")
 
 
 async def show_models(app: App) -> None:
@@ -102,7 +108,7 @@ async def show_models(app: App) -> None:
         return
     names = [model.id for model in models if model.capabilities.type == "chat"]
     more = f" and {len(names) - SHOWN_MODELS} more" if len(names) > SHOWN_MODELS else ""
-    print(f"models     {', '.join(names[:SHOWN_MODELS])}{more}", flush=True)
+    say(f"models     {', '.join(names[:SHOWN_MODELS])}{more}")
 
 
 def _first_run(
@@ -114,7 +120,7 @@ def _first_run(
             "or COPILOT_TRIO_GITHUB_TOKEN",
             2,
         )
-    print(first_run_notice(config.identity))
+    say(first_run_notice(config.identity))
     hosts = chosen_hosts(options, environment)
     account_type: AccountType = options.account_type
     record = trio.run(sign_in, config, hosts, account_type, options.enterprise_host, "", dial, options.ca_file)
@@ -134,8 +140,16 @@ def _access(options: argparse.Namespace, config: Config, config_path: Path) -> A
     keys = [ApiKey(f"flag {number}", hash_key(key)) for number, key in enumerate(options.api_key, 1)]
     keys += config.keys
     if not keys and not loopback:
+        _check_can_listen(options.host, options.port)  # or the key would be shown in vain
         keys.append(_generate_key(config, config_path))
     return Access(options.host, tuple(keys), tuple(options.allowed_host), tuple(options.allowed_origin))
+
+
+def _check_can_listen(host: str, port: int) -> None:
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise CommandFailed(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
 
 
 def _generate_key(config: Config, config_path: Path) -> ApiKey:
@@ -146,19 +160,8 @@ def _generate_key(config: Config, config_path: Path) -> ApiKey:
         write_private(config_path, msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n")
     except OSError as error:
         raise CommandFailed(f"a generated key could not be stored in {config_path}: {error.strerror}") from None
-    print(f"API key, shown this once: {secret}")
+    say(f"API key, shown this once: {secret}")
     return key
-
-
-def _dial(options: argparse.Namespace, environment: Mapping[str, str]) -> Dial:
-    if not options.proxy_env:
-        return dial_direct
-    from copilot_trio.upstream.proxies import dial_by_environment
-
-    try:
-        return dial_by_environment(environment)
-    except ValueError as error:
-        raise CommandFailed(f"--proxy-env: {error}", 2) from None
 
 
 def _account_dial(credential: Credential, otherwise: Dial) -> Dial:

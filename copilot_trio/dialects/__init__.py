@@ -1,4 +1,4 @@
-"""The API formats of clients and of Copilot: ``chat``, ``messages``, ``responses``. No I/O, no clock, no logging."""
+"""The API formats of clients and of Copilot: ``chat`` and ``messages``. No I/O, no clock, no logging."""
 
 from __future__ import annotations
 

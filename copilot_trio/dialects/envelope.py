@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from copilot_trio.errors import BadRequest
+from copilot_trio.unreadable import UNREADABLE
 
 Initiator = Literal["user", "agent"]
 
@@ -58,10 +59,10 @@ def peek(body: bytes) -> Envelope:
         form = _decode(body)
     except msgspec.ValidationError as error:
         raise BadRequest(f"the request has a field of the wrong type: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"the request body is not valid JSON: {error}") from None
     except RecursionError:
         raise BadRequest("the request body is nested too deeply") from None
+    except UNREADABLE as error:
+        raise BadRequest(f"the request body is not valid JSON: {error}") from None
     if not form.model:
         raise BadRequest("the request names no model", remedy="GET /v1/models lists them.", param="model")
     if form.messages is None:
@@ -119,7 +120,7 @@ def _item_has_image(item: Item | None) -> bool:
 def _result_has_image(content: msgspec.Raw) -> bool:
     try:
         blocks = msgspec.json.decode(content, type=list[Block])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return any(block.type == "image" for block in blocks)
 
@@ -127,5 +128,5 @@ def _result_has_image(content: msgspec.Raw) -> bool:
 def _item(raw: msgspec.Raw) -> Item | None:
     try:
         return _decode_item(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None

@@ -1,8 +1,9 @@
 """Same dialect in and out: the bytes go on as they came, and a reader beside them looks for usage and the end.
 
-Whole events only are handed on, so that a heartbeat or an error never lands inside one. Bytes change in two cases:
-where we renamed the model, its name is put back; and the ``[DONE]`` that Copilot sends after ``message_stop`` is left
-out, for Anthropic's SDKs choke on it (upstream.md §10.2).
+Whole events only are handed on, so that a heartbeat or an error never lands inside one. Bytes change in three cases:
+where we renamed the model, its name is put back; the ``[DONE]`` that Copilot sends after ``message_stop`` is left out,
+for Anthropic's SDKs choke on it (upstream.md §10.2); and chat chunks that OpenAI's SDKs misread are mended
+(:mod:`.chat.strict`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from copilot_trio.errors import StreamTruncated
 from copilot_trio.sse import MAX_EVENT_SIZE, last_boundary
 from copilot_trio.turn import Usage
+from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
 
 from . import splice
 from .chat.strict import StrictChunks
@@ -116,7 +118,7 @@ class ChatWatch:
         for data in _data_lines(block):
             try:
                 chunk = _decode_chunk(data)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 continue
             self.usage = usage_of(chunk) or self.usage
             self.failed = self.failed or (chunk.error is not None and not chunk.choices)
@@ -159,11 +161,11 @@ def _event_in(data: bytes) -> StreamEvent | None:
     """An event with an oddity in what we read of it still has a type; what is not JSON is nothing."""
     try:
         return _decode_event(data)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         pass
     try:
         value = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     kind = value.get("type") if isinstance(value, dict) else None
     return StreamEvent(kind) if isinstance(kind, str) else None
@@ -186,7 +188,7 @@ def chat_usage(body: bytes) -> Usage | None:
     """Usage of a whole chat reply, or None."""
     try:
         return usage_of(_decode_chunk(body))
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 
@@ -194,7 +196,7 @@ def messages_usage(body: bytes) -> Usage | None:
     """Usage of a whole messages reply, or None."""
     try:
         message = _decode_message(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     if message.usage is None:
         return None
@@ -224,7 +226,7 @@ def _rename(data: bytes, model: str) -> bytes:
         top = splice.whole(data)
         message = splice.member(data, top, "message")
         at = splice.member(data, top, "model") or (message and splice.member(data, message, "model"))
-    except (msgspec.DecodeError, ValueError):
+    except UNREADABLE_OR_ODD:
         return data
     if at is None:
         return data
@@ -253,6 +255,6 @@ def _is_whole(rest: bytes) -> bool:
         return True
     try:
         msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return True

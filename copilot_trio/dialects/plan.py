@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from copilot_trio.errors import BadRequest, ModelNotFound
+from copilot_trio.errors import BadRequest, ModelNotFound, UpstreamError
 from copilot_trio.models.model import Model
 from copilot_trio.turn import Usage
+from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
 
 from .chat.request import render_request
 from .chat.stream import ChatStreamDecoder, parse_answer
@@ -48,8 +49,22 @@ class Plan(msgspec.Struct, frozen=True):
         if self.translated:
             turn = parse_answer(body)
             return render_answer(turn, self.asked), turn.usage
+        if not is_object(body):
+            raise UpstreamError("upstream's answer is no JSON object")
         shown = body if self.shown_model is None else rename_in_reply(body, self.shown_model)
         return shown, self.upstream.usage(body)
+
+
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def is_object(body: bytes) -> bool:
+    """Is this one whole JSON object? Values are skipped over, not read."""
+    try:
+        _decode_object(body)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def make_plan(
@@ -72,8 +87,11 @@ def make_plan(
         if upstream is downstream:
             sent = pass_gate(body, upstream.endpoint, model, settings, rename=asked != model.id)
         else:
-            sent = render_request(parse_request(body), model)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+            conversation = parse_request(body)
+            if not any(message.parts for message in conversation.messages if message.role != "system"):
+                raise BadRequest("messages.0.content is empty", remedy="Say something.", param="messages")
+            sent = render_request(conversation, model)
+    except UNREADABLE_OR_ODD as error:
         raise BadRequest(f"the request body cannot be read: {error}") from None
     except RecursionError:
         raise BadRequest("the request body is nested too deeply") from None

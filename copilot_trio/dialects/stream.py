@@ -69,8 +69,8 @@ class StreamTranslator:
             for event in events:
                 if event.data == b"[DONE]":
                     self.complete = True
-                else:
-                    out += [encode(turn) for turn in decode(event)]
+                    break  # what follows says nothing
+                out += [encode(turn) for turn in decode(event)]
         except UpstreamError as error:
             # What came before the failure in this very read is the client's all the same.
             error.partial = b"".join(out)

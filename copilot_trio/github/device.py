@@ -10,6 +10,7 @@ import trio
 from copilot_trio.accounts.account import Hosts, Pool
 from copilot_trio.config import Identity
 from copilot_trio.errors import Kind, ProxyError, UpstreamError
+from copilot_trio.unreadable import UNREADABLE
 from copilot_trio.upstream.identity import github_headers
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -60,7 +61,7 @@ async def request_code(pool: Pool, hosts: Hosts, identity: Identity) -> DeviceCo
     try:
         if status == 200:
             return _decode_code(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         pass
     raise UpstreamError(f"GitHub answered {status} to the request for a sign-in code", cost="none")
 
@@ -76,7 +77,7 @@ async def poll_for_token(pool: Pool, hosts: Hosts, identity: Identity, code: Dev
             try:
                 _, body = await _post(pool, url, identity, fields)
                 reply = _decode_poll(body)
-            except (UpstreamError, msgspec.DecodeError):
+            except (UpstreamError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue  # an outage of a moment must not cost the person a new code
             if reply.access_token:
                 return reply.access_token

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,7 @@ from copilot_trio.errors import (
     UpstreamError,
     UpstreamOverloaded,
 )
+from copilot_trio.unreadable import UNREADABLE
 from copilot_trio.upstream.identity import github_headers
 
 from .hosts import allowed_copilot_base
@@ -112,9 +114,13 @@ class TokenSource:
         except AccountPaused as warning:
             self._on_warning(account, warning)
             raise
+        except (RateLimited, AccountRejected) as error:
+            # GitHub's limits are obeyed like Copilot's, and a credential that it refuses is not tried at every request.
+            account.rest(clamp_cooldown(error.retry_after), error)
+            raise
         try:
             envelope = _decode_envelope(body)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise UpstreamError(f"GitHub's token reply cannot be read: {error}", cost="none") from None
         return self._accept(account, envelope)
 
@@ -135,7 +141,7 @@ async def fetch_login(account: Account, identity: Identity) -> str:
     body = await _get(account, f"{account.hosts.github_api}/user", identity)
     try:
         return _decode_user(body).login
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise UpstreamError(f"GitHub's user reply cannot be read: {error}", cost="none") from None
 
 
@@ -176,7 +182,7 @@ def _refusal(status: int, headers: dict[str, str], body: bytes) -> ProxyError:
 def _until_reset(headers: dict[str, str]) -> float | None:
     retry_after = parse_retry_after(headers.get("retry-after"), time.time())
     reset = headers.get("x-ratelimit-reset", "")
-    if retry_after is None and reset.isdigit():
+    if retry_after is None and re.fullmatch(r"[0-9]{1,12}", reset):
         return max(0.0, float(reset) - time.time())
     return retry_after
 
@@ -184,7 +190,7 @@ def _until_reset(headers: dict[str, str]) -> float | None:
 def _no_access(body: bytes) -> AccountRejected:
     try:
         refusal = _decode_refusal(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         refusal = _Refusal()
     details = refusal.error_details or _Details()
     cause = details.message or refusal.message or "GitHub grants this account no Copilot"

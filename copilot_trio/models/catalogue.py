@@ -9,6 +9,7 @@ import msgspec
 import trio
 
 from copilot_trio.errors import ModelNotFound, UpstreamError
+from copilot_trio.unreadable import UNREADABLE
 
 from .mapping import match_model
 from .model import Model, parse_models
@@ -72,7 +73,7 @@ class Catalogue:
 def _parse(body: bytes) -> tuple[Model, ...]:
     try:
         models, unreadable = parse_models(body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise UpstreamError(f"upstream's model list cannot be read: {error}", cost="none") from None
     if unreadable:
         logger.warning("%d entries of upstream's model list cannot be read and are left out", unreadable)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
 
+from copilot_trio.unreadable import UNREADABLE
+
 Endpoint = Literal["/chat/completions", "/v1/messages", "/responses", "ws:/responses"]
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
+_HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,510}[!-~])?")
+OUR_HEADERS = {"authorization", "host", "content-length", "content-type", "transfer-encoding", "connection",
+               "accept-encoding", "x-initiator", "expect", "upgrade", "te", "trailer"}  # fmt: skip
 
 
 class Vision(msgspec.Struct, frozen=True):
@@ -69,6 +78,15 @@ class Model(msgspec.Struct, frozen=True):
         return ("/embeddings",) if self.capabilities.type == "embeddings" else ("/chat/completions",)
 
     @property
+    def extra_headers(self) -> tuple[tuple[str, str], ...]:
+        """What upstream's list asks for with this model, as far as a header can carry it and it is not ours to set."""
+        return tuple(
+            (name, value)
+            for name, value in self.request_headers.items()
+            if _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value) and name.lower() not in OUR_HEADERS
+        )
+
+    @property
     def limits(self) -> ModelLimits:
         return self.capabilities.limits
 
@@ -110,7 +128,7 @@ def parse_models(body: bytes) -> tuple[tuple[Model, ...], int]:
     for raw in _decode_envelope(body).data:
         try:
             model = _read(raw)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             unreadable += 1
             continue
         models.setdefault(model.id, model)

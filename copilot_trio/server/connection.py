@@ -127,7 +127,7 @@ class Connection:
                 if gone and not self.usable():
                     raise
                 logger.exception("handler failed: %s %s", exchange.request.method, exchange.request.path)
-                await self._refuse_late(exchange, ProxyError("the proxy failed; its log says more"))
+                await self._refuse_late(exchange, ProxyError("the proxy failed; its log says more", cost="unknown"))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             logger.debug("client went away: %s %s", exchange.request.method, exchange.request.path)
 

@@ -107,10 +107,11 @@ async def _respond(exchange: Exchange, error: ProxyError) -> None:
 
 def error_headers(error: ProxyError, *, seen_before: bool = False) -> list[tuple[str, str]]:
     """Retry hints are deliberate: clients multiply every failure by 6 to 30 calls (product.md §5.8)."""
-    headers: list[tuple[str, str]] = []
+    headers = list(error.headers)
     if error.retry_after is not None:
         headers.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
     hopeless = 400 <= error.status < 500 and error.status not in {408, 409, 429}
+    hopeless = hopeless or error.kind == "account_rejected"  # a person has to sign in
     if hopeless or seen_before or (error.retry_after is not None and error.retry_after > LONG_WAIT):
         headers.append(("x-should-retry", "false"))
     if isinstance(error, MethodNotAllowed):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
 
 from copilot_trio.accounts.account import Account, Answer, CopilotToken
-from copilot_trio.accounts.outcome import Refusal, classify
+from copilot_trio.accounts.outcome import Outcome, Refusal, classify
 from copilot_trio.config import Identity
 from copilot_trio.errors import UpstreamError
 from copilot_trio.github.token import TokenSource
@@ -18,6 +18,8 @@ from copilot_trio.github.token import TokenSource
 from .identity import Headers, call_headers, models_headers
 
 MAX_ERROR = 64 * 1024
+PASSED_ON = ("x-github-request-id", "retry-after")
+PASSED_ON_PREFIXES = ("x-ratelimit-", "x-quota-snapshot-", "x-usage-ratelimit-")
 MAX_MODELS = 8 * 1024 * 1024
 
 
@@ -34,10 +36,15 @@ class Call(msgspec.Struct, frozen=True):
     extra_headers: tuple[tuple[str, str], ...] = ()  # what upstream's own list says the model needs
 
 
+Judge = Callable[[Account, Outcome, str], None]
+"""Lets a refusal have its effect on the account; the last argument is the model, or nothing."""
+
+
 class Copilot:
-    def __init__(self, identity: Identity, tokens: TokenSource) -> None:
+    def __init__(self, identity: Identity, tokens: TokenSource, judge: Judge) -> None:
         self._identity = identity
         self._tokens = tokens
+        self._judge = judge
 
     async def token(self, account: Account, *, instead_of: CopilotToken | None = None) -> CopilotToken:
         return await self._tokens.token(account, instead_of=instead_of)
@@ -77,11 +84,13 @@ class Copilot:
             return await self._fetch_models(account, token)
         except Refusal as refusal:
             if refusal.outcome.repair not in {"refresh_token", "reread_host"}:
+                self._judge(account, refusal.outcome, "")
                 raise refusal.outcome.error from None
         fresh = await self.token(account, instead_of=token)
         try:
             return await self._fetch_models(account, fresh)
         except Refusal as refusal:
+            self._judge(account, refusal.outcome, "")
             raise refusal.outcome.error from None
 
     async def _fetch_models(self, account: Account, token: CopilotToken) -> bytes:
@@ -92,5 +101,17 @@ class Copilot:
             return await answer.read(MAX_MODELS)
 
 
+def passed_on(answer: Answer) -> list[tuple[str, str]]:
+    """What of upstream's headers a client gets to see (product.md §5.10)."""
+    return [
+        (name, value)
+        for name, value in answer.headers.items()
+        if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
+    ]
+
+
 async def _refusal(answer: Answer) -> Refusal:
-    return Refusal(classify(answer.status, answer.headers, await answer.read(MAX_ERROR), now=time.time()))
+    body = await answer.read_beginning(MAX_ERROR)
+    outcome = classify(answer.status, answer.headers, body, now=time.time())
+    outcome.error.headers = [(name, value) for name, value in passed_on(answer) if name != "retry-after"]
+    return Refusal(outcome)

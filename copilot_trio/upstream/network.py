@@ -33,11 +33,11 @@ def dial_through(proxy_url: str) -> Dial:
     from python_socks import ProxyError
     from python_socks.async_.trio import Proxy
 
-    scheme = proxy_url.partition("://")[0]
-    if scheme not in PROXY_SCHEMES:
-        raise ValueError(
-            f"a proxy URL of scheme {scheme!r} cannot be used; known are {', '.join(sorted(PROXY_SCHEMES))}"
-        )
+    scheme, separator, _ = proxy_url.partition("://")
+    if not separator or scheme not in PROXY_SCHEMES:
+        known = ", ".join(f"{name}://" for name in sorted(PROXY_SCHEMES))
+        # Not the URL itself: it may hold a password.
+        raise ValueError(f"this proxy URL cannot be used: it must begin with one of {known}")
     # socks5h means "let the proxy resolve names", which python-socks spells rdns=True.
     proxy = Proxy.from_url(proxy_url.replace("socks5h://", "socks5://", 1), rdns=scheme != "socks4")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import cast
 
 import httpcore
@@ -13,7 +13,6 @@ import trio
 
 from copilot_trio.errors import (
     StreamTruncated,
-    TooLarge,
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnreachable,
@@ -24,6 +23,7 @@ from .network import Dial, NetworkBackend
 
 KEEPALIVE_EXPIRY = 50.0  # seconds; below the 60 that upstream's balancers grant an idle connection
 CLOSE_TIMEOUT = 2.0
+READ_PATIENCE = 30.0  # for the whole of an answer that is not a model's
 MAX_IDLE = 8  # the pool walks its list at every request (performance.md §3)
 
 HeaderList = Sequence[tuple[str, str]]
@@ -70,15 +70,24 @@ class Answer:
             raise StreamTruncated(f"the connection to upstream broke in mid-answer: {error}") from error
 
     async def read(self, limit: int) -> bytes:
-        """The whole body. Raises ``TooLarge`` beyond ``limit`` bytes."""
-        parts: list[bytes] = []
-        size = 0
-        while piece := await self.receive():
-            parts.append(piece)
-            size += len(piece)
-            if size > limit:
-                raise TooLarge(f"upstream's answer is over {limit} bytes")
-        return b"".join(parts)
+        """The whole of a small body. Raises ``UpstreamError`` beyond ``limit`` bytes or 30 s."""
+        body = bytearray()
+        with trio.move_on_after(READ_PATIENCE) as patience:
+            while piece := await self.receive():
+                body += piece
+                if len(body) > limit:
+                    raise UpstreamError(f"upstream's answer is over {limit} bytes")
+        if patience.cancelled_caught:
+            raise UpstreamTimeout("upstream began an answer and did not end it")
+        return bytes(body)
+
+    async def read_beginning(self, limit: int) -> bytes:
+        """As much as there is, up to ``limit`` bytes: what a refusal says counts even where it breaks off."""
+        body = bytearray()
+        with trio.move_on_after(READ_PATIENCE), suppress(UpstreamError):
+            while len(body) < limit and (piece := await self.receive()):
+                body += piece
+        return bytes(body[:limit])
 
     async def aclose(self) -> None:
         await self._pieces.aclose()
@@ -187,7 +196,7 @@ class AccountPool:
         with _mapped_head():
             try:
                 return await pool.handle_async_request(request)
-            except (StaleConnection, httpcore.ConnectError):
+            except (StaleConnection, httpcore.ConnectError, httpcore.ConnectTimeout):
                 await pool.drop_idle()
                 return await pool.handle_async_request(request)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import trio
 
-from .network import Dial, dial_direct, dial_through
+from copilot_trio.github.hosts import is_loopback
 
-HTTPS_PORT = 443
+from .network import Dial, dial_direct, dial_through
 
 
 def dial_by_environment(environment: Mapping[str, str]) -> Dial:
@@ -22,16 +22,21 @@ def dial_by_environment(environment: Mapping[str, str]) -> Dial:
     plain = lowered.get("http_proxy") or general
     if secure is None and plain is None:
         raise ValueError("none of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY is set")
-    by_secure = dial_through(secure) if secure else dial_direct
+    by_secure = dial_through(secure) if secure else _refuse
     by_plain = dial_through(plain) if plain else dial_direct
     exempt = lowered.get("no_proxy", "")
 
     async def dial(host: str, port: int) -> trio.abc.Stream:
         if is_exempt(host, port, exempt):
             return await dial_direct(host, port)
-        return await (by_secure if port == HTTPS_PORT else by_plain)(host, port)
+        # Plain http is accepted for loopback hosts only, so whatever else is asked for is https.
+        return await (by_plain if is_loopback(host) else by_secure)(host, port)
 
     return dial
+
+
+async def _refuse(host: str, port: int) -> trio.abc.Stream:
+    raise OSError("HTTPS_PROXY is not set, and --proxy-env does not go direct")
 
 
 def is_exempt(host: str, port: int, no_proxy: str) -> bool:

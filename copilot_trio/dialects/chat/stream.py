@@ -23,6 +23,7 @@ from copilot_trio.turn import (
     Turn,
     Usage,
 )
+from copilot_trio.unreadable import UNREADABLE
 
 from .wire import Choice, Chunk, Delta, Function, ToolCallOut, usage_of
 
@@ -60,7 +61,7 @@ class ChatStreamDecoder:
             chunk = _decode_chunk(event.data)
         except msgspec.ValidationError as error:
             return _odd_chunk(event.data, error)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return []  # upstream's own clients log such lines and go on (upstream.md §7.10)
         if chunk.error is not None:
             raise UpstreamError(f"upstream failed in mid-answer: {chunk.error.message or chunk.error.code}")
@@ -126,7 +127,7 @@ def _odd_chunk(data: bytes, error: msgspec.ValidationError) -> list[Event]:
     """JSON, but not as we know it. Passing over one that says something would make a gap that nobody sees."""
     try:
         chunk = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return []  # msgspec complains of a wrong type before it sees that the rest is missing
     if not isinstance(chunk, dict) or not (chunk.get("choices") or chunk.get("error")):
         return []
@@ -139,7 +140,7 @@ def parse_answer(body: bytes) -> Turn:
     """A whole reply. Raises ``UpstreamError`` if it is none."""
     try:
         reply = _decode_chunk(body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise UpstreamError(f"upstream sent a reply we cannot read: {error}") from None
     if reply.error is not None:
         raise UpstreamError(f"upstream failed: {reply.error.message or reply.error.code}")

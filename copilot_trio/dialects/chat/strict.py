@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from copilot_trio.dialects import splice
+from copilot_trio.unreadable import UNREADABLE
 
 from .wire import Chunk, ToolCallOut
 
@@ -44,7 +45,7 @@ class StrictChunks:
     def _mend_deltas(self, data: bytes) -> bytes:
         try:
             chunk = _decode_chunk(data)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return data
         choices = chunk.choices or []
         edit = splice.Splice(data)

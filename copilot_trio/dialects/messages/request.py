@@ -118,11 +118,17 @@ def _part(block: Block, raw: msgspec.Raw) -> Part:
         case "redacted_thinking":
             return RedactedThinking(block.data)
         case "tool_use":
-            return ToolCall(block.id, block.name, bytes(block.input).decode() or "{}")
+            return ToolCall(block.id, block.name, _arguments(block.input))
         case "tool_result":
             return ToolResult(block.tool_use_id, _result_parts(block.content), bool(block.is_error))
         case _:
             return Text(_unknown(block, raw))
+
+
+def _arguments(value: msgspec.Raw) -> str:
+    """Chat wants an object's text."""
+    text = bytes(value).decode()
+    return text if text.startswith("{") else "{}"
 
 
 def _unknown(block: Block, raw: msgspec.Raw) -> str:

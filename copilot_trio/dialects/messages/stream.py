@@ -22,6 +22,7 @@ from copilot_trio.turn import (
     Turn,
     Usage,
 )
+from copilot_trio.unreadable import UNREADABLE
 
 _encode = msgspec.json.Encoder().encode
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")  # Anthropic accepts no other characters in a tool call's id
@@ -169,7 +170,7 @@ def _input(arguments: str) -> msgspec.Raw:
         return msgspec.Raw(b"{}")
     try:
         msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return msgspec.Raw(_encode({"INVALID_JSON": arguments}))
     return msgspec.Raw(arguments.encode())
 
