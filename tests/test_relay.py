@@ -587,14 +587,10 @@ async def test_what_is_no_answer_is_an_error_that_may_have_cost(nursery: trio.Nu
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
-async def test_bytes_that_are_no_text_in_mid_stream_do_no_harm(nursery: trio.Nursery, path: str) -> None:
+async def test_a_frame_that_cannot_be_read_in_mid_stream_does_no_harm(nursery: trio.Nursery, path: str) -> None:
     world = World(nursery)
     odd = '{"error":' + "[" * 5000
     frames = ['{"choices":[{"delta":{"content":"a"}}]}', odd, '{"choices":[{"finish_reason":"stop"}]}']
-        '{"choices":[{"delta":{"content":"a"}}]}',
-        '{"error":' + "[" * 5000,
-        '{"choices":[{"finish_reason":"stop"}]}',
-    ]
     world.twin.add_fault(Fault(path="/chat/completions", events=[*frames, "[DONE]"]))
     answer = await world.ask(path, messages("hi", stream=True))
     assert answer.status == 200
