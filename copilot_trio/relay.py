@@ -122,6 +122,8 @@ class Relay:
             return
         if isinstance(error, UpstreamError) and error.partial:
             await out.send(error.partial)
+        if out.committed:  # part of an answer was had
+            error.cost = "unknown"
         body, events = job.downstream.render_error(error), job.downstream.render_stream_error(error)
         await out.fail(error.status, self._error_headers(exchange, job, error, watch), body, events)
 

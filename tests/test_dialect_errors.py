@@ -7,7 +7,6 @@ import pytest
 from recordings import events_in
 
 from copilot_trio.dialects.dialect import CHAT, MESSAGES, Dialect, dialect_for
-from copilot_trio.dialects.messages.error import render_error as render_messages_error
 from copilot_trio.errors import (
     COST_SENTENCES,
     AccountPaused,
@@ -119,10 +118,6 @@ def test_every_error_in_a_messages_stream_is_a_named_event(kind: type[ProxyError
 def test_errors_have_the_type_names_of_their_dialect(error: ProxyError, openai: str, anthropic: str) -> None:
     assert msgspec.json.decode(CHAT.render_error(error))["error"]["type"] == openai
     assert msgspec.json.decode(MESSAGES.render_error(error))["error"]["type"] == anthropic
-
-
-def test_a_request_id_is_added_where_there_is_one() -> None:
-    assert msgspec.json.decode(render_messages_error(BadRequest("x"), "req_1"))["request_id"] == "req_1"
 
 
 def test_a_prompt_that_is_too_long_begins_with_the_words_that_clients_know() -> None:

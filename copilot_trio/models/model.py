@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from copilot_trio.unreadable import UNREADABLE
-
-Endpoint = Literal["/chat/completions", "/v1/messages", "/responses", "ws:/responses"]
-
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,510}[!-~])?")
@@ -48,7 +45,6 @@ class Supports(msgspec.Struct, frozen=True):
 class Capabilities(msgspec.Struct, frozen=True):
     type: str = "chat"
     family: str = ""
-    tokenizer: str = ""
     limits: ModelLimits = ModelLimits()
     supports: Supports = Supports()
 
@@ -63,7 +59,6 @@ class Model(msgspec.Struct, frozen=True):
     vendor: str = ""
     version: str = ""
     preview: bool = False
-    model_picker_enabled: bool = False
     policy: Policy | None = None
     supported_endpoints: tuple[str, ...] = ()
     billing: dict[str, Any] = {}

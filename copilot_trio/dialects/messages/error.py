@@ -27,12 +27,9 @@ TYPES: dict[Kind, str] = {
 }
 
 
-def render_error(error: ProxyError, request_id: str = "") -> bytes:
+def render_error(error: ProxyError) -> bytes:
     kind = TYPES.get(error.kind, "invalid_request_error")
-    envelope: dict[str, object] = {"type": "error", "error": {"type": kind, "message": str(error)}}
-    if request_id:
-        envelope["request_id"] = request_id
-    return _encode(envelope)
+    return _encode({"type": "error", "error": {"type": kind, "message": str(error)}})
 
 
 def render_stream_error(error: ProxyError) -> bytes:
