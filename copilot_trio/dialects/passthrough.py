@@ -103,6 +103,8 @@ class ChatWatch:
         self._strict = StrictChunks()
 
     def look(self, block: bytes) -> bytes:
+        if _is_ordinary(block):
+            return block
         if not self.ended and _FINISH.search(block):
             self.ended = True
         if b'"usage":{' in block or b'"error"' in block or (b'"usage"' in block and _USAGE.search(block)):
@@ -122,6 +124,18 @@ class ChatWatch:
                 continue
             self.usage = usage_of(chunk) or self.usage
             self.failed = self.failed or (chunk.error is not None and not chunk.choices)
+
+
+def _is_ordinary(block: bytes) -> bool:
+    """One whole chunk of an answer under way, as GPT sends them by the hundred: nothing to note, nothing to mend."""
+    return (
+        b'"finish_reason":null' in block
+        and b'"usage":null' in block
+        and b'"object":"chat.completion.chunk"' in block
+        and b'"tool_calls"' not in block
+        and b'"role"' not in block
+        and block.count(b"\n\n") == 1
+    )
 
 
 class MessagesWatch:
