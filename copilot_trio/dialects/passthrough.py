@@ -127,14 +127,19 @@ class ChatWatch:
 
 
 def _is_ordinary(block: bytes) -> bool:
-    """One whole chunk of an answer under way, as GPT sends them by the hundred: nothing to note, nothing to mend."""
+    """Chunks of an answer under way, as GPT sends them by the hundred: nothing to note, nothing to mend.
+
+    Within JSON text quotes are escaped, so what is counted here are keys.
+    """
+    events = block.count(b"\n\n")
     return (
-        b'"finish_reason":null' in block
-        and b'"usage":null' in block
-        and b'"object":"chat.completion.chunk"' in block
+        events > 0
+        and b"\r" not in block
+        and block.count(b'"finish_reason":null') == events
+        and block.count(b'"usage":null') == events
+        and block.count(b'"object":"chat.completion.chunk"') == events
         and b'"tool_calls"' not in block
         and b'"role"' not in block
-        and block.count(b"\n\n") == 1
     )
 
 
