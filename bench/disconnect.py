@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 RUNS = 20
@@ -136,11 +137,13 @@ def main() -> int:
         }
         (direct,) = stack.enter_context(started(["start", "--port", "0"], r"listening +(\S+)", **variables))
         proxy = StallingProxy()
+        Path(home, "config.json").write_text('{"timeouts":{"connect":1}}')
         through = {**variables, "HTTP_PROXY": f"http://127.0.0.1:{proxy.port}"}
         (stalled,) = stack.enter_context(
             started(["start", "--port", "0", "--proxy-env"], r"listening +(\S+)", **through)
         )
-        wait_for(proxy.last, 0.0)  # the server's own look at the models has given up, and holds the token no more
+        # The server's own look at the models has given up, both dials of it, and holds the token no more.
+        wait_for(lambda: float(len(proxy.hung_up)), 2.0)
         phases: dict[str, Callable[[], float]] = {
             "connecting": lambda: _gap(leave(stalled, "hi", stream=True), proxy.last),
             "awaiting headers": lambda: _gap(leave(direct, "SCENARIO:slow30", stream=True), lambda: last_end(control)),

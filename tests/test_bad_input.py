@@ -24,3 +24,8 @@ def test_bad_input_gets_a_clear_error_in_the_clients_dialect_and_the_server_stay
     assert "Nothing was charged." in error["error"]["message"]
     assert (error.get("type") == "error") == (case.dialect == "messages")
     assert call(f"{address}/health")[0] == 200
+
+
+def test_a_key_in_a_broken_header_line_is_not_repeated(address: str) -> None:
+    _, _, body = ask(address, b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization Bearer SECRETKEY\r\n\r\n")
+    assert b"SECRETKEY" not in body

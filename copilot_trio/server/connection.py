@@ -346,7 +346,8 @@ def _protocol_error(error: h11.RemoteProtocolError) -> ProxyError:
         return HeadTooLarge("the request header is too large")
     if hint == 501:
         return NotImplementedHere(f"this part of HTTP is not spoken here: {error}")
-    return BadRequest(f"this is not HTTP/1.1 as the standard has it: {str(error)[:200]}")
+    said = str(error).partition(": bytearray")[0]  # h11 quotes the line, which may hold a key
+    return BadRequest(f"this is not HTTP/1.1 as the standard has it: {said[:200]}")
 
 
 def _peer_of(stream: trio.abc.HalfCloseableStream) -> str:
