@@ -89,6 +89,33 @@ async def test_an_idle_connection_expires(nursery: trio.Nursery) -> None:
     assert len(upstream.connections) == 2
 
 
+async def test_more_requests_at_once_than_may_idle_still_reuse_connections(nursery: trio.Nursery) -> None:
+    upstream = MemoryUpstream(nursery, hello)
+    pool = pool_of(upstream.dial)
+    running: list[int] = []
+
+    async def one_after_another() -> None:
+        for _ in range(5):
+            assert await fetch(pool) == (200, b"hello")
+            running.append(pool.describe().idle)
+
+    async with trio.open_nursery() as clients:
+        for _ in range(40):
+            clients.start_soon(one_after_another)
+    assert len(upstream.connections) < 200 / 2
+    assert max(running) <= 16
+    assert pool.describe().idle <= 16
+
+
+async def test_an_idle_connection_that_upstream_closed_is_not_used(nursery: trio.Nursery) -> None:
+    upstream = MemoryUpstream(nursery, hello)
+    pool = pool_of(upstream.dial)
+    await fetch(pool)
+    await upstream.connections[0].stream.aclose()
+    assert await fetch(pool) == (200, b"hello")
+    assert (len(upstream.connections), pool.describe().idle) == (2, 1)
+
+
 async def test_one_network_read_is_one_piece_of_body(nursery: trio.Nursery) -> None:
     async def burst(connection: UpstreamConnection) -> None:
         await connection.read_request()

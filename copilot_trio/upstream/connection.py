@@ -20,10 +20,28 @@ from .dechunk import Chunked, ContentLength, Framing, FramingError, UntilClose
 
 READ_SIZE = 64 * 1024
 MAX_HEAD = 64 * 1024
+TRUSTED = 1.0  # seconds for which an idle connection is not asked whether it is still there: that is a system call
 
 
 class StaleConnection(httpcore.RemoteProtocolError):
     """A reused connection was closed before any response byte: the keep-alive race, safe to send again."""
+
+
+class IdlePlaces:
+    """How many connections of one pool may idle. httpcore 1.0.9's own limit counts the busy ones too, and so closes
+    every connection after use as soon as more requests than that are under way."""
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+
+    def take(self) -> bool:
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    def give_back(self) -> None:
+        self._free += 1
 
 
 class State(Enum):
@@ -41,6 +59,7 @@ class UpstreamConnection(httpcore.AsyncConnectionInterface):
         backend: httpcore.AsyncNetworkBackend,
         ssl_context: ssl.SSLContext | None,
         keepalive_expiry: float,
+        places: IdlePlaces,
     ) -> None:
         self._origin = origin
         self._backend = backend
@@ -48,7 +67,8 @@ class UpstreamConnection(httpcore.AsyncConnectionInterface):
         self._keepalive_expiry = keepalive_expiry
         self._state = State.NEW
         self._stream: httpcore.AsyncNetworkStream | None = None
-        self._expires = float("inf")
+        self._places = places
+        self._idle_since = 0.0
         self._requests = 0
 
     # ---- what the pool asks
@@ -68,7 +88,10 @@ class UpstreamConnection(httpcore.AsyncConnectionInterface):
     def has_expired(self) -> bool:
         if self._state is not State.IDLE or self._stream is None:
             return False
-        return trio.current_time() >= self._expires or bool(self._stream.get_extra_info("is_readable"))
+        idle = trio.current_time() - self._idle_since
+        if idle < TRUSTED:
+            return False  # if upstream has just closed it after all, the request is sent again at no cost
+        return idle >= self._keepalive_expiry or bool(self._stream.get_extra_info("is_readable"))
 
     def info(self) -> str:
         return f"{str(self._origin)!r}, HTTP/1.1, {self._state.value}, Request Count: {self._requests}"
@@ -84,9 +107,11 @@ class UpstreamConnection(httpcore.AsyncConnectionInterface):
             raise httpcore.ConnectionNotAvailable
         reused = self._state is State.IDLE
         timeouts = request.extensions.get("timeout", {})
+        if reused:
+            self._places.give_back()
+        self._state = State.ACTIVE if reused else State.CONNECTING
         try:
             if not reused:
-                self._state = State.CONNECTING
                 self._stream = await self._connect(timeouts.get("connect"))
             self._state = State.ACTIVE
             self._requests += 1
@@ -96,16 +121,18 @@ class UpstreamConnection(httpcore.AsyncConnectionInterface):
             raise
 
     async def aclose(self) -> None:
+        if self._state is State.IDLE:
+            self._places.give_back()
         self._state = State.CLOSED
         if self._stream is not None:
             await self._stream.aclose()
 
     def finished(self, *, reusable: bool) -> bool:
         """The body is complete. Returns whether the connection stays open."""
-        if not reusable or self._state is not State.ACTIVE:
+        if not reusable or self._state is not State.ACTIVE or not self._places.take():
             return False
         self._state = State.IDLE
-        self._expires = trio.current_time() + self._keepalive_expiry
+        self._idle_since = trio.current_time()
         return True
 
     async def read(self) -> bytes:

@@ -18,13 +18,13 @@ from copilot_trio.errors import (
     UpstreamUnreachable,
 )
 
-from .connection import StaleConnection, UpstreamConnection
+from .connection import IdlePlaces, StaleConnection, UpstreamConnection
 from .network import Dial, NetworkBackend
 
 KEEPALIVE_EXPIRY = 50.0  # seconds; below the 60 that upstream's balancers grant an idle connection
 CLOSE_TIMEOUT = 2.0
 READ_PATIENCE = 30.0  # for the whole of an answer that is not a model's
-MAX_IDLE = 8  # the pool walks its list at every request (performance.md §3)
+MAX_IDLE = 16  # the pool walks its list at every request (performance.md §3)
 
 HeaderList = Sequence[tuple[str, str]]
 
@@ -97,7 +97,8 @@ class _Pool(httpcore.AsyncConnectionPool):
     """httpcore's pool, holding our connections. It never queues: limits are the lease's (architecture.md §0)."""
 
     def __init__(self, backend: NetworkBackend, ssl_context: Callable[[], ssl.SSLContext]) -> None:
-        super().__init__(network_backend=backend, max_connections=None, max_keepalive_connections=MAX_IDLE)
+        super().__init__(network_backend=backend, max_connections=None, max_keepalive_connections=None)
+        self._places = IdlePlaces(MAX_IDLE)
         self._backend = backend
         self._make_ssl_context = ssl_context
         self.in_flight = 0
@@ -105,7 +106,7 @@ class _Pool(httpcore.AsyncConnectionPool):
 
     def create_connection(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
         context = self._make_ssl_context() if origin.scheme == b"https" else None
-        return UpstreamConnection(origin, self._backend, context, KEEPALIVE_EXPIRY)
+        return UpstreamConnection(origin, self._backend, context, KEEPALIVE_EXPIRY, self._places)
 
     async def drop_idle(self) -> None:
         for connection in self.connections:
