@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 import uuid
-from datetime import datetime
 
 import msgspec
 import trio
@@ -139,7 +139,7 @@ def _log_end(exchange: Exchange, began: float, status: int = 0) -> None:
 
 
 def _clock() -> str:
-    return datetime.now().astimezone().strftime("%H:%M:%S")
+    return time.strftime("%H:%M:%S")
 
 
 def _printable(text: str) -> str:
