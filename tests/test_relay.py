@@ -473,15 +473,10 @@ async def test_a_client_that_leaves_cancels_its_upstream(nursery: trio.Nursery, 
 
 async def test_a_client_that_leaves_while_we_dial(nursery: trio.Nursery) -> None:
     world = World(nursery)
-
-    async def dial(host: str, port: int) -> trio.abc.Stream:
-        await trio.sleep_forever()
-        raise AssertionError
-
-    world.app.accounts.accounts[0].pool._dial = dial  # type: ignore[attr-defined]
-    world.app.accounts.accounts[0].pool._current = world.app.accounts.accounts[0].pool._make()  # type: ignore[attr-defined]
+    world.unreachable = True
     await _leaves(world, chat("hi", stream=True), 5)
     assert world.app.accounts.accounts[0].in_flight == 0
+    assert repr(world.app.accounts.accounts[0].pool) == "<AccountPool 0 active, 0 idle, 0 draining>"
 
 
 async def test_a_client_that_leaves_gives_its_place_in_a_cooldown_back(nursery: trio.Nursery) -> None:

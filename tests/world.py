@@ -40,6 +40,7 @@ class World:
         self.upstream = MemoryListener()
         self.downstream = MemoryListener()
         self.dials = 0
+        self.unreachable = False  # True: whoever dials from now on waits for ever
         account = next(iter(self.twin.accounts))
         record = AccountRecord(
             id="a1", label="work", login=account.login, github_token=account.token, machine_id="m" * 64
@@ -51,6 +52,8 @@ class World:
 
     async def dial(self, host: str, port: int) -> trio.abc.Stream:
         self.dials += 1
+        if self.unreachable:
+            await trio.sleep_forever()
         return await self.upstream.connect()
 
     async def client(self) -> Client:
