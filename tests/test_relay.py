@@ -80,7 +80,8 @@ async def test_the_connection_upstream_is_used_again(nursery: trio.Nursery) -> N
 async def test_a_native_request_arrives_byte_for_byte(nursery: trio.Nursery) -> None:
     world = World(nursery)
     body = (
-        b'{ "max_tokens" : 1000,"model":"claude-sonnet-4.5" ,\n\t"metadata":{"user_id":"a\\u0062","n":123456789012345678901234567890},'
+        b'{ "max_tokens" : 1000,"model":"claude-sonnet-4.5" ,\n\t"metadata":'
+        b'{"user_id":"a\\u0062","n":123456789012345678901234567890},'
         b'"metadata":{"user_id":"\\ud83d\\ude00 twice"},"temperature":1e0,\r\n "messages":[ {"content":"SCENARIO:text '
         b'\\u00e9 \xc3\xa9 \\/ REPLY=x","role":"user"} ] }'
     )
