@@ -78,18 +78,22 @@ class Stopwatch:
     """Our own share of the time: what passes before the upstream call and after its first byte, waits left out."""
 
     def __init__(self, received: float) -> None:
-        self._since = received
+        self._since: float | None = received  # None while it is stopped
         self._own = 0.0
 
     def stop(self) -> None:
         """From here on we wait for somebody else."""
-        self._own += trio.current_time() - self._since
+        self._own = self._so_far()
+        self._since = None
 
     def go(self) -> None:
         self._since = trio.current_time()
 
     def overhead_ms(self) -> float:
-        return (self._own + trio.current_time() - self._since) * 1000
+        return self._so_far() * 1000
+
+    def _so_far(self) -> float:
+        return self._own + (0.0 if self._since is None else trio.current_time() - self._since)
 
 
 class Relay:
@@ -154,7 +158,8 @@ class Relay:
             logger.exception("relaying %s failed", exchange.request.path)
             exchange.note.error = "internal"
             return ProxyError("the proxy failed; its log says more", cost="unknown")
-        self._failures.pop(hash(job.body), None)
+        if self._failures:  # hashing a long prompt is not for every request
+            self._failures.pop(hash(job.body), None)
         return None
 
     def _error_headers(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import resource
 import signal
 import socket
 import stat
@@ -303,6 +304,22 @@ def test_what_cannot_work_is_said_before_anything_is_started(
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "data" / "config.json").exists()
+
+
+def test_a_full_disk_is_said_plainly_and_leaves_no_half_file(tmp_path: Path) -> None:
+    def fill() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))  # no file may grow beyond ten bytes
+
+    command = [sys.executable, "-m", "copilot_trio", "start", "--port", "0", "--host", "0.0.0.0"]
+    variables = environment(tmp_path, COPILOT_TRIO_GITHUB_TOKEN=TOKEN, PYTHONDONTWRITEBYTECODE="1")
+    variables.pop("COVERAGE_PROCESS_CONFIG", None)  # it could not write its data either
+    done = subprocess.run(
+        command, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False, preexec_fn=fill
+    )
+    assert (done.returncode, "could not be stored" in done.stderr) == (1, True)
+    assert "shown this once" not in done.stdout
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_a_proxys_password_is_never_shown(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from world import World, chat, chat_text, error_of, events, messages, messages_t
 
 from copilot_trio.accounts.store import load_accounts, pause_of
 from copilot_trio.config import Config, TimeoutSettings
-from copilot_trio.relay import SilenceWatch
+from copilot_trio.relay import SilenceWatch, Stopwatch
 from copilot_trio.twin import Fault
 
 ANTHROPIC_ORDER = [
@@ -657,6 +657,30 @@ async def test_two_log_lines_tell_what_it_took(nursery: trio.Nursery, caplog: py
     assert " --> POST /v1/messages?beta=true 200 " in second
     for field in (" in:", " out:", " acct:work", " cost:"):
         assert field in second
+
+
+async def test_waits_for_others_are_not_our_overhead() -> None:
+    await trio.sleep(1)
+    watch = Stopwatch(trio.current_time())
+    await trio.sleep(2)
+    watch.stop()
+    await trio.sleep(100)
+    watch.stop()  # a second wait right after the first
+    assert watch.overhead_ms() == pytest.approx(2000)
+    watch.go()
+    await trio.sleep(3)
+    assert watch.overhead_ms() == pytest.approx(5000)
+
+
+async def test_an_answer_that_took_long_upstream_has_little_overhead(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    for path in ("/copilot_internal/v2/token", "/models", "/chat/completions"):
+        world.twin.add_fault(Fault(path=path, delay=5))
+    for status in (200, 500):
+        answer = await world.ask("/v1/chat/completions", chat("hi"))
+        assert answer.status == status
+        assert float(answer.headers["x-copilot-trio-overhead-ms"]) == 0
+        world.twin.add_fault(Fault(path="/chat/completions", delay=5, status=500, body="oops"))
 
 
 async def test_the_silence_watch_cancels_at_the_exact_moment(nursery: trio.Nursery) -> None:
