@@ -27,6 +27,7 @@ class Image(msgspec.Struct, frozen=True):
     media_type: str = ""
     data: str = ""
     url: str = ""
+    detail: str = ""  # OpenAI's: low, high, auto
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -37,8 +38,18 @@ class Document(msgspec.Struct, frozen=True):
     title: str = ""
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """What a model says when it declines, where its API tells that from an answer."""
+
+    text: str
+
+
 class Thinking(msgspec.Struct, frozen=True):
-    """``signature`` is upstream's opaque proof; text and signature go back exactly as they came."""
+    """``signature`` is upstream's opaque proof; text and signature go back exactly as they came.
+
+    A Responses model's proof is ``<encrypted content>@<item id>``, both of the same ``output_item.done``
+    (upstream.md §8.3); no other provider's has an ``@``.
+    """
 
     text: str
     signature: str = ""
@@ -49,18 +60,36 @@ class RedactedThinking(msgspec.Struct, frozen=True):
 
 
 class ToolCall(msgspec.Struct, frozen=True):
+    """``custom``: a freeform tool's, whose input is text as it stands. ``namespace``: of the Responses API's tools."""
+
     id: str
     name: str
-    arguments: str  # JSON, as the model or the client wrote it
+    arguments: str  # JSON, as the model or the client wrote it; the raw input of a custom tool
+    custom: bool = False
+    namespace: str = ""
 
 
 class ToolResult(msgspec.Struct, frozen=True):
     call_id: str
     parts: tuple[Text | Image | Document, ...] = ()
     is_error: bool = False
+    custom: bool = False  # answers a custom call
 
 
-Part = Text | Image | Document | Thinking | RedactedThinking | ToolCall | ToolResult
+class SearchHit(msgspec.Struct, frozen=True):
+    url: str
+    title: str = ""
+
+
+class WebSearch(msgspec.Struct, frozen=True):
+    """A search that upstream ran by itself, and what it found."""
+
+    id: str
+    query: str
+    hits: tuple[SearchHit, ...] = ()
+
+
+Part = Text | Refusal | Image | Document | Thinking | RedactedThinking | ToolCall | ToolResult | WebSearch
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -70,10 +99,24 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Tool(msgspec.Struct, frozen=True):
+    """A function, or with ``custom`` a freeform tool whose input follows ``format`` (a grammar's JSON, or nothing)."""
+
     name: str
     description: str
-    schema: msgspec.Raw  # JSON Schema, byte for byte
+    schema: msgspec.Raw  # JSON Schema, byte for byte; empty for a custom tool
     strict: bool | None = None
+    custom: bool = False
+    format: msgspec.Raw = msgspec.Raw()
+    namespace: str = ""
+    flat: bool = False  # a custom tool on the chat route that wants its calls as functions with raw text: Cursor's
+
+
+class SearchTool(msgspec.Struct, frozen=True):
+    """The provider's own web search. ``location`` is the client's JSON, byte for byte."""
+
+    allowed_domains: tuple[str, ...] = ()
+    blocked_domains: tuple[str, ...] = ()
+    location: msgspec.Raw = msgspec.Raw()
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
@@ -87,6 +130,7 @@ class Reasoning(msgspec.Struct, frozen=True):
     wanted: bool | None = None
     budget: int | None = None
     effort: str | None = None
+    summary: str | None = None  # of the Responses API: auto, concise, detailed
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -100,6 +144,12 @@ class Conversation(msgspec.Struct, frozen=True):
     top_p: float | None = None
     stop: tuple[str, ...] = ()
     output_schema: msgspec.Raw | None = None
+    output_name: str = ""  # what the client calls that schema
+    output_strict: bool | None = None
+    output_json: bool = False  # any JSON object will do
+    verbosity: str | None = None
+    cache_key: str = ""
+    search: SearchTool | None = None
     stream: bool = False
 
 
@@ -130,6 +180,10 @@ class TextDelta(Event, frozen=True, gc=False):
     text: str
 
 
+class RefusalDelta(Event, frozen=True, gc=False):
+    text: str
+
+
 class ThinkingDelta(Event, frozen=True, gc=False):
     text: str
 
@@ -141,9 +195,13 @@ class ThinkingSigned(Event, frozen=True, gc=False):
 
 
 class ToolCallStarted(Event, frozen=True, gc=False):
+    """``index`` counts a turn's calls from 0. A call's deltas follow it at once: calls never interleave."""
+
     index: int
     id: str
     name: str
+    custom: bool = False
+    namespace: str = ""
 
 
 class ToolCallDelta(Event, frozen=True, gc=False):
@@ -151,9 +209,25 @@ class ToolCallDelta(Event, frozen=True, gc=False):
     arguments: str
 
 
+class Searched(Event, frozen=True, gc=False):
+    search: WebSearch
+
+
 class Finished(Event, frozen=True, gc=False):
     reason: StopReason
     usage: Usage
+
+
+class AnswerContext(msgspec.Struct, frozen=True):
+    """What the writer of an answer has to know: nothing of it comes from upstream.
+
+    ``model`` is the name the client asked for, ``created`` Unix seconds, ``seed`` the stem of the ids we make up.
+    """
+
+    model: str
+    created: int = 0
+    seed: str = ""
+    conversation: Conversation = Conversation(())
 
 
 class Turn(msgspec.Struct, frozen=True):

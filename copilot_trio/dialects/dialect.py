@@ -13,7 +13,7 @@ from copilot_trio.turn import Usage
 from . import DialectName
 from .chat import error as chat_error
 from .messages import error as messages_error
-from .messages.stream import PING
+from .messages.encode import PING
 from .passthrough import ChatWatch, MessagesWatch, Watch, chat_usage, messages_usage
 
 

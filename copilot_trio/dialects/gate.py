@@ -14,8 +14,8 @@ import msgspec
 from copilot_trio.models.model import Model
 
 from . import splice
-from .chat.request import clamp_effort
-from .messages.request import BILLING_HEADER
+from .chat.render import clamp_effort
+from .messages.parse import BILLING_HEADER
 from .splice import Splice, Value
 
 _encode = msgspec.json.Encoder().encode

@@ -6,15 +6,15 @@ import msgspec
 
 from copilot_trio.errors import BadRequest, ModelNotFound, UpstreamError
 from copilot_trio.models.model import Model
-from copilot_trio.turn import Usage
+from copilot_trio.turn import AnswerContext, Usage
 from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
 
-from .chat.request import render_request
-from .chat.stream import ChatStreamDecoder, parse_answer
+from .chat.decode import ChatStreamDecoder, parse_answer
+from .chat.render import render_request
 from .dialect import Dialect, upstream_dialect
 from .gate import GateSettings, pass_betas, pass_gate
-from .messages.request import parse_request
-from .messages.stream import MessagesStreamEncoder, render_answer
+from .messages.encode import MessagesStreamEncoder, render_answer
+from .messages.parse import parse_request
 from .passthrough import Passthrough, rename_in_reply
 from .stream import BodyRelay, StreamTranslator
 
@@ -41,14 +41,14 @@ class Plan(msgspec.Struct, frozen=True):
     def body_relay(self) -> BodyRelay:
         """A fresh one for each attempt."""
         if self.translated:
-            return StreamTranslator(ChatStreamDecoder(), MessagesStreamEncoder(self.asked))
+            return StreamTranslator(ChatStreamDecoder(), MessagesStreamEncoder(AnswerContext(self.asked)))
         return Passthrough(self.upstream.watch(), self.shown_model)
 
     def whole_answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         """A non-streamed answer in the client's dialect, and what it used. Raises ``UpstreamError``."""
         if self.translated:
             turn = parse_answer(body)
-            return render_answer(turn, self.asked), turn.usage
+            return render_answer(turn, AnswerContext(self.asked)), turn.usage
         if not is_object(body):
             raise UpstreamError("upstream's answer is no JSON object")
         shown = body if self.shown_model is None else rename_in_reply(body, self.shown_model)

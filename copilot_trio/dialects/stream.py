@@ -10,7 +10,12 @@ from copilot_trio.turn import Event, Finished, Usage
 
 
 class StreamDecoder(Protocol):
-    """Wire to turn. Raises ``UpstreamError`` for an error in the stream, and in ``finish`` for an unfinished turn."""
+    """Wire to turn. Raises ``UpstreamError`` for an error in the stream, and in ``finish`` for an unfinished turn.
+
+    ``complete``: the terminal event was seen. ``Finished`` comes from ``finish`` alone.
+    """
+
+    complete: bool
 
     def feed(self, event: SSEEvent, /) -> list[Event]: ...
     def finish(self) -> list[Event]: ...
@@ -67,10 +72,10 @@ class StreamTranslator:
         decode, encode = self._decoder.feed, self._encoder.feed
         try:
             for event in events:
-                if event.data == b"[DONE]":
+                out += [encode(turn) for turn in decode(event)]
+                if self._decoder.complete:
                     self.complete = True
                     break  # what follows says nothing
-                out += [encode(turn) for turn in decode(event)]
         except UpstreamError as error:
             # What came before the failure in this very read is the client's all the same.
             error.partial = b"".join(out)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from recordings import events_in, recorded, sse
 
-from copilot_trio.dialects.chat.stream import ChatStreamDecoder, parse_answer
+from copilot_trio.dialects.chat.decode import ChatStreamDecoder, parse_answer
 from copilot_trio.dialects.chat.wire import Chunk, usage_of
 from copilot_trio.errors import StreamTruncated, UpstreamError
 from copilot_trio.turn import (

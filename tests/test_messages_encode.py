@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import check_recorded, cuttings, events_in, recorded, recorded_names
 
-from copilot_trio.dialects.chat.stream import ChatStreamDecoder
-from copilot_trio.dialects.messages.stream import MessagesStreamEncoder, message_id_of, render_answer
+from copilot_trio.dialects.chat.decode import ChatStreamDecoder
+from copilot_trio.dialects.messages.encode import MessagesStreamEncoder, message_id_of, render_answer
 from copilot_trio.dialects.stream import StreamTranslator
 from copilot_trio.errors import StreamTruncated, UpstreamError
 from copilot_trio.turn import (
+    AnswerContext,
     Event,
     Finished,
     RedactedThinking,
@@ -35,7 +36,7 @@ CALL_EVENTS = list[Event]
 
 
 def translator() -> StreamTranslator:
-    return StreamTranslator(ChatStreamDecoder(), MessagesStreamEncoder("claude-asked"))
+    return StreamTranslator(ChatStreamDecoder(), MessagesStreamEncoder(AnswerContext("claude-asked")))
 
 
 def translate(chunks: list[bytes]) -> bytes:
@@ -51,7 +52,7 @@ def translate(chunks: list[bytes]) -> bytes:
 
 
 def encode(events: list[Event]) -> bytes:
-    encoder = MessagesStreamEncoder("m")
+    encoder = MessagesStreamEncoder(AnswerContext("m"))
     return b"".join(encoder.feed(event) for event in events)
 
 
@@ -243,7 +244,9 @@ def test_usage_counts_the_cache_apart() -> None:
 
 def test_a_whole_answer_has_its_parts_in_order() -> None:
     parts = (Thinking("h", "s"), RedactedThinking("d"), Text("t"), ToolCall("call:1", "f", '{"a": 1}'))
-    answer = msgspec.json.decode(render_answer(Turn("chatcmpl-1", "up", parts, "tool_use", Usage(1, 2)), "asked"))
+    answer = msgspec.json.decode(
+        render_answer(Turn("chatcmpl-1", "up", parts, "tool_use", Usage(1, 2)), AnswerContext("asked"))
+    )
     assert answer["content"] == [
         {"type": "thinking", "thinking": "h", "signature": "s"},
         {"type": "redacted_thinking", "data": "d"},
@@ -267,7 +270,7 @@ def test_a_whole_answer_has_its_parts_in_order() -> None:
 )
 def test_tool_arguments_are_always_an_object(arguments: str, expected: object) -> None:
     turn = Turn("x", "m", (ToolCall("c", "f", arguments),), "tool_use", Usage())
-    assert msgspec.json.decode(render_answer(turn, "m"))["content"][0]["input"] == expected
+    assert msgspec.json.decode(render_answer(turn, AnswerContext("m")))["content"][0]["input"] == expected
 
 
 @pytest.mark.parametrize(

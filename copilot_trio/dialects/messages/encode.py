@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from copilot_trio.turn import (
+    AnswerContext,
     Event,
     Finished,
     RedactedThinking,
@@ -40,8 +41,8 @@ class MessagesStreamEncoder:
                                         ... --Finished--> closed
     """
 
-    def __init__(self, model: str) -> None:
-        self._model = model  # the name that the client asked for
+    def __init__(self, context: AnswerContext) -> None:
+        self._model = context.model
         self._index = -1
         self._open: str | int | None = None  # "text", "thinking", or a tool call's index
 
@@ -117,14 +118,14 @@ class MessagesStreamEncoder:
         return _sse(b"content_block_stop", b'{"type":"content_block_stop","index":%d}' % self._index)
 
 
-def render_answer(turn: Turn, model: str) -> bytes:
+def render_answer(turn: Turn, context: AnswerContext) -> bytes:
     """A whole reply, in the order thinking, text, tool calls came in."""
     return _encode(
         {
             "id": message_id_of(turn.id),
             "type": "message",
             "role": "assistant",
-            "model": model,
+            "model": context.model,
             "content": [_block(part) for part in turn.parts],
             "stop_reason": turn.reason,
             "stop_sequence": None,

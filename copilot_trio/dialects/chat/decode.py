@@ -46,6 +46,7 @@ class ChatStreamDecoder:
     """
 
     def __init__(self) -> None:
+        self.complete = False
         self._started = False
         self._reason: StopReason | None = None
         self._usage = Usage()
@@ -57,6 +58,9 @@ class ChatStreamDecoder:
 
     def feed(self, event: SSEEvent) -> list[Event]:
         """Raises ``UpstreamError`` for an error frame; passes over what it does not know."""
+        if event.data == b"[DONE]":
+            self.complete = True
+            return []
         try:
             chunk = _decode_chunk(event.data)
         except msgspec.ValidationError as error:

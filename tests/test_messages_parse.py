@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from copilot_trio.dialects.messages.request import parse_request
+from copilot_trio.dialects.messages.parse import parse_request
 from copilot_trio.errors import BadRequest
 from copilot_trio.turn import (
     Conversation,

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from recordings import GEMINI, GPT, GPT5, OPUS, SONNET
 
-from copilot_trio.dialects.chat.request import clamp_effort, render_request
-from copilot_trio.dialects.messages.request import parse_request
+from copilot_trio.dialects.chat.render import clamp_effort, render_request
+from copilot_trio.dialects.messages.parse import parse_request
 from copilot_trio.models.model import Model
 from copilot_trio.turn import Conversation, Message, Reasoning, Text, Tool
 
