@@ -1,7 +1,7 @@
-"""The API formats of clients and of Copilot: ``chat`` and ``messages``. No I/O, no clock, no logging."""
+"""The API formats of clients and of Copilot: ``chat``, ``messages``, ``responses``. No I/O, no clock, no logging."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-DialectName = Literal["chat", "messages"]
+DialectName = Literal["chat", "messages", "responses"]

@@ -9,6 +9,7 @@ for Anthropic's SDKs choke on it (upstream.md §10.2); and chat chunks that Open
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -51,9 +52,12 @@ class Watch(Protocol):
 class Passthrough:
     """A ``BodyRelay`` for one dialect's own stream."""
 
-    def __init__(self, watch: Watch, shown_model: str | None = None) -> None:
+    def __init__(
+        self, watch: Watch, shown_model: str | None = None, rename: Callable[[bytes, str], bytes] | None = None
+    ) -> None:
         self._watch = watch
         self._shown_model = shown_model  # what to call the model; None: as upstream calls it
+        self._rename = rename or rename_in_events
         self._rest = b""
 
     @property
@@ -91,7 +95,7 @@ class Passthrough:
 
     def _pass(self, block: bytes) -> bytes:
         shown = self._watch.look(block)
-        return shown if self._shown_model is None else rename_in_events(shown, self._shown_model)
+        return shown if self._shown_model is None else self._rename(shown, self._shown_model)
 
 
 class ChatWatch:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from copilot_trio.errors import StreamTruncated, UpstreamError
 from copilot_trio.sse import SSEDecoder, SSEEvent, SSETooLong
-from copilot_trio.turn import Event, Finished, Usage
+from copilot_trio.turn import Event, Finished, Turn, Usage
 
 
 class StreamDecoder(Protocol):
@@ -27,6 +27,13 @@ class StreamEncoder(Protocol):
     def feed(self, event: Event, /) -> bytes: ...
 
 
+class Reshape(Protocol):
+    """Changes a turn on its way from decoder to encoder. One of its own for each stream."""
+
+    def raise_event(self, event: Event, /) -> list[Event]: ...
+    def raise_turn(self, turn: Turn, /) -> Turn: ...
+
+
 class BodyRelay(Protocol):
     """What carries a streamed body downstream: translated, or byte for byte.
 
@@ -45,10 +52,11 @@ class BodyRelay(Protocol):
 class StreamTranslator:
     """One dialect's decoder joined to another's encoder: bytes to bytes, any chunking gives the same output."""
 
-    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder) -> None:
+    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder, reshape: Reshape | None = None) -> None:
         self._sse = SSEDecoder()
         self._decoder = decoder
         self._encoder = encoder
+        self._reshape = reshape
         self.usage: Usage | None = None
         self.complete = False
 
@@ -69,7 +77,8 @@ class StreamTranslator:
 
     def _translate(self, events: list[SSEEvent]) -> bytes:
         out: list[bytes] = []
-        decode, encode = self._decoder.feed, self._encoder.feed
+        decode = self._decoder.feed
+        encode = self._encoder.feed if self._reshape is None else self._encode_reshaped
         try:
             for event in events:
                 out += [encode(turn) for turn in decode(event)]
@@ -86,4 +95,9 @@ class StreamTranslator:
         for turn in turns:
             if isinstance(turn, Finished):
                 self.usage = turn.usage
-        return b"".join(self._encoder.feed(turn) for turn in turns)
+        encode = self._encoder.feed if self._reshape is None else self._encode_reshaped
+        return b"".join(encode(turn) for turn in turns)
+
+    def _encode_reshaped(self, event: Event) -> bytes:
+        assert self._reshape is not None
+        return b"".join(self._encoder.feed(turn) for turn in self._reshape.raise_event(event))

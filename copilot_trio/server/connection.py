@@ -19,6 +19,7 @@ import trio
 from copilot_trio.errors import BadRequest, HeadTooLarge, NotImplementedHere, ProxyError, RequestTimeout, TooLarge
 
 from .exchange import AdmitHead, Exchange, H11Headers, Handler, Refuse, Request, joined_headers, refuse_in_plain_text
+from .upgrade import UpgradedStream
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class Connection:
         self._unsent = b""  # a response head waiting for its first body bytes
         self._write_began: float | None = None
         self._head: h11.Request | None = None
+        self._watching = trio.CancelScope()  # of the task that reads while a handler runs
+        self._watch_ended = trio.Event()
 
     async def serve(self) -> None:
         """Carry requests until one side is done. Raises nothing but cancellation."""
@@ -108,7 +111,8 @@ class Connection:
             return False
         async with trio.open_nursery() as nursery:
             exchange = Exchange(request, self, nursery)
-            nursery.start_soon(self._watch_client, nursery.cancel_scope)
+            self._watching, self._watch_ended = trio.CancelScope(), trio.Event()
+            nursery.start_soon(self._watch_until_taken, nursery.cancel_scope)
             await self._answer(exchange)
             nursery.cancel_scope.cancel("answered")
         return self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
@@ -134,6 +138,24 @@ class Connection:
     async def _refuse_late(self, exchange: Exchange, error: ProxyError) -> None:
         if not exchange.started and exchange.usable():
             await self._refuse(exchange, error)
+
+    async def _watch_until_taken(self, scope: trio.CancelScope) -> None:
+        try:
+            with self._watching:
+                await self._watch_client(scope)
+        finally:
+            self._watch_ended.set()
+
+    async def take_over(self) -> UpgradedStream:
+        """Hand the stream to another protocol, request head first. HTTP ends here: nothing more is read or written."""
+        assert self._head is not None
+        self._watching.cancel("upgraded")
+        await self._watch_ended.wait()
+        lines = [b"%s %s HTTP/1.1" % (self._head.method, self._head.target)]
+        lines += [b"%s: %s" % (name, value) for name, value in self._head.headers]
+        beginning = b"\r\n".join(lines) + b"\r\n\r\n" + self._h11.trailing_data[0]
+        self._h11.send_failed()  # no HTTP answer will follow
+        return UpgradedStream(self._stream, beginning, self._limits.send_timeout)
 
     async def _watch_client(self, scope: trio.CancelScope) -> None:
         """Cancel the handler when the client hangs up or stops reading. Keep what it pipelines, up to a limit."""

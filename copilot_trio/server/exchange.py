@@ -15,6 +15,7 @@ from copilot_trio.usage.note import RequestNote
 
 if TYPE_CHECKING:
     from .connection import Connection
+    from .upgrade import UpgradedStream
 
 Headers = Sequence[tuple[str, str]]
 
@@ -83,6 +84,12 @@ class Exchange:
         self.started, self.status = True, status
         await self._connection.send_whole(whole)
         self.finished = True
+
+    async def upgrade(self) -> UpgradedStream:
+        """Leave HTTP: the raw stream, request head first. The connection closes when the handler returns."""
+        stream = await self._connection.take_over()
+        self.started, self.status, self.finished = True, 101, True
+        return stream
 
     async def abort(self) -> None:
         """Reset the connection, at any moment: the peer sees an RST."""

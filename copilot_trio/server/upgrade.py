@@ -1,0 +1,36 @@
+"""A connection that leaves HTTP: its stream, which begins with the request head that h11 has read already."""
+
+from __future__ import annotations
+
+import trio
+
+
+class UpgradedStream(trio.abc.Stream):
+    """``send_timeout``: seconds for one write to a peer that has stopped reading."""
+
+    def __init__(self, stream: trio.abc.Stream, beginning: bytes, send_timeout: float) -> None:
+        self._stream = stream
+        self._beginning = beginning
+        self._send_timeout = send_timeout
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if not self._beginning:
+            return bytes(await self._stream.receive_some(max_bytes))
+        await trio.lowlevel.checkpoint()
+        size = len(self._beginning) if max_bytes is None else max_bytes
+        beginning, self._beginning = self._beginning[:size], self._beginning[size:]
+        return beginning
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Raises ``trio.BrokenResourceError`` too where the peer does not read."""
+        with trio.move_on_after(self._send_timeout) as scope:
+            await self._stream.send_all(data)
+        if scope.cancelled_caught:
+            await trio.aclose_forcefully(self._stream)
+            raise trio.BrokenResourceError("the peer stopped reading")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
