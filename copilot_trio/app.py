@@ -93,7 +93,7 @@ class App:
         async def fetch() -> bytes:
             return await self._copilot.fetch_models(account)
 
-        account.catalogue = Catalogue(fetch)
+        account.catalogue = Catalogue(fetch, self._config.model_mapping)
         return account
 
     def _on_warning(self, account: Account, warning: AccountPaused) -> None:

@@ -13,7 +13,10 @@ from copilot_trio.unreadable import UNREADABLE
 
 Right = Literal["inference", "admin"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
-HeaderValue = Annotated[str, msgspec.Meta(pattern="^[!-~]([ -~]*[!-~])?$")]
+HeaderValue = Annotated[str, msgspec.Meta(pattern=r"^[!-~]([ -~]*[!-~])?\Z")]
+ModelName = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\s*]+\Z")]
+ModelPattern = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^(\*|\S*[^\s*]\S*)\Z")]  # stars alone: only one
+Limit = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,12 +54,25 @@ class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``keep_billing_header``: leave Claude Code's attribution block in prompts, though it spoils the cache."""
+    """``keep_billing_header``: leave Claude Code's attribution block in prompts, though it spoils the cache.
+
+    ``model_mapping``: from a name that clients ask for, or a pattern of such names with ``*``, to the model that they
+    get; ``*`` alone is for names that mean nothing else. ``concurrency``: requests at once by model id, and by
+    ``default`` (10) for the others. ``auto_thinking``: let models think where the client says nothing about it.
+    ``upstream_websocket``: ask upstream over a WebSocket where a model offers one; ``websocket``: serve Responses over
+    one. ``web_search_model``: which model answers searches that the client leaves to the server.
+    """
 
     identity: Identity = Identity()
     keys: tuple[ApiKey, ...] = ()
     timeouts: TimeoutSettings = TimeoutSettings()
     keep_billing_header: bool = False
+    model_mapping: dict[ModelPattern, ModelName] = {}
+    concurrency: dict[ModelName, Limit] = {}
+    auto_thinking: bool = True
+    upstream_websocket: bool = False
+    websocket: bool = True
+    web_search_model: ModelName | None = None
 
 
 class DamagedFile(Exception):

@@ -19,6 +19,20 @@ def test_settings_are_read(tmp_path: Path) -> None:
     assert config.identity.editor_version == "vscode/2"
 
 
+def test_settings_for_models_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(
+        '{"model_mapping":{"*":"gpt-4.1","claude-*-haiku*":"gpt-5-mini","opus[1m]":"claude-opus-4.6"},'
+        '"concurrency":{"default":4,"gpt-4.1":2},"auto_thinking":false,"upstream_websocket":true,"websocket":false,'
+        '"web_search_model":"gpt-5-mini"}'
+    )
+    config = load_config(path)
+    assert list(config.model_mapping) == ["*", "claude-*-haiku*", "opus[1m]"]
+    assert config.concurrency == {"default": 4, "gpt-4.1": 2}
+    assert (config.auto_thinking, config.upstream_websocket, config.websocket) == (False, True, False)
+    assert config.web_search_model == "gpt-5-mini"
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -29,6 +43,25 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ('{"timeouts":{"wait":-1}}', r"\$\.timeouts\.wait"),
         ('{"keys":[{"label":"x","sha256":"no"}]}', r"\$\.keys\[0\]\.sha256"),
         ('{"identity":{"user_agent":"a\\nb"}}', r"\$\.identity\.user_agent"),
+        ('{"model_mapping":{"a":5}}', r"\$\.model_mapping\["),
+        ('{"model_mapping":{"a":""}}', r"\$\.model_mapping\["),
+        ('{"model_mapping":{"a":"gpt-*"}}', r"\$\.model_mapping\["),
+        ('{"model_mapping":{"a":"b\\n"}}', r"\$\.model_mapping\["),
+        ('{"model_mapping":{"":"b"}}', r"key.*\$\.model_mapping"),
+        ('{"model_mapping":{"**":"b"}}', r"key.*\$\.model_mapping"),
+        ('{"model_mapping":{"a b":"b"}}', r"key.*\$\.model_mapping"),
+        ('{"model_mapping":[]}', r"\$\.model_mapping"),
+        ('{"concurrency":{"default":0}}', r"\$\.concurrency\["),
+        ('{"concurrency":{"gpt-4.1":-1}}', r"\$\.concurrency\["),
+        ('{"concurrency":{"gpt-4.1":1.5}}', r"\$\.concurrency\["),
+        ('{"concurrency":{"gpt-4.1":true}}', r"\$\.concurrency\["),
+        ('{"concurrency":{"gpt-*":1}}', r"key.*\$\.concurrency"),
+        ('{"concurrency":5}', r"\$\.concurrency"),
+        ('{"auto_thinking":1}', r"\$\.auto_thinking"),
+        ('{"upstream_websocket":"yes"}', r"\$\.upstream_websocket"),
+        ('{"websocket":null}', r"\$\.websocket"),
+        ('{"web_search_model":""}', r"\$\.web_search_model"),
+        ('{"web_search":true}', "web_search"),
     ],
 )
 def test_an_error_names_the_field_and_the_file_is_left_alone(tmp_path: Path, text: str, named: str) -> None:

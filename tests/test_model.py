@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from copilot_trio.models.model import Model, parse_models
+from copilot_trio.models.model import Model, explain_refusal, parse_models
 
 
 def parse_one(entry: dict[str, object]) -> Model:
@@ -94,3 +94,36 @@ def test_an_unreadable_entry_is_left_out_and_counted(entry: bytes) -> None:
 def test_what_is_no_list_is_an_error(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         parse_models(body)
+
+
+@pytest.mark.parametrize(
+    ("billing", "plans"),
+    [
+        ({"restricted_to": ["pro", "max"]}, ("pro", "max")),
+        ({"restricted_to": []}, ()),
+        ({"restricted_to": None}, ()),
+        ({"restricted_to": "pro"}, ()),
+        ({}, ()),
+        (None, ()),
+    ],
+    ids=["listed", "empty", "null", "odd", "absent", "no billing"],
+)
+def test_the_plans_of_a_model(billing: object, plans: tuple[str, ...]) -> None:
+    assert parse_one({"id": "x", "billing": billing}).plans == plans
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (None, "list has no 'asked'"),
+        ({"policy": {"state": "unconfigured"}}, "its terms have not been accepted: see https://github.com/settings"),
+        ({"policy": {"state": "disabled"}}, "a policy of the account or its organisation has disabled it"),
+        ({"billing": {"restricted_to": ["pro", "max"]}}, "x is only for the plans pro, max:"),
+        ({"policy": {"state": "enabled"}}, "x is in the account's model list, open to every plan"),
+    ],
+    ids=["not listed", "terms", "policy", "plan", "nothing known"],
+)
+def test_upstreams_refusal_of_a_model_is_explained(entry: dict[str, object] | None, reason: str) -> None:
+    explained = explain_refusal(parse_one({"id": "x", **entry}) if entry is not None else None, "asked")
+    assert reason in explained
+    assert explained.endswith(".")

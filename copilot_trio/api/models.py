@@ -27,7 +27,7 @@ def add_routes(router: Router, accounts: Accounts) -> None:
 
     async def get_model(exchange: Exchange) -> None:
         asked = unquote(exchange.request.path.partition("/models/")[2])
-        model = await _catalogue(accounts).find(asked)
+        model = await _catalogue(accounts).look_up(asked)
         await exchange.respond(200, msgspec.json.encode(shown(model)))
 
     router.add_model_route("GET", "/models", list_models)
@@ -42,7 +42,12 @@ def _catalogue(accounts: Accounts) -> Catalogue:
 
 
 def shown(model: Model) -> dict[str, Any]:
-    limits = model.limits
+    """``max_input_tokens`` and ``max_tokens`` are Anthropic's names for what OpenAI's shape has no place for.
+
+    ``billing`` holds the price as upstream lists it, in either of its shapes (upstream.md §6.1); ``unavailable`` says
+    why a request would be refused, and is null where none would be.
+    """
+    limits, supports = model.limits, model.supports
     return {
         "id": model.id,
         "object": "model",
@@ -51,17 +56,22 @@ def shown(model: Model) -> dict[str, Any]:
         "created_at": UNKNOWN_DATE,
         "owned_by": model.vendor,
         "display_name": model.name or model.id,
+        "max_input_tokens": limits.max_prompt_tokens or None,
+        "max_tokens": limits.max_output_tokens or None,
         "copilot": {
             "type": model.capabilities.type,
             "endpoints": model.endpoints,
             "max_prompt_tokens": limits.max_prompt_tokens or None,
             "max_output_tokens": limits.max_output_tokens or None,
+            "max_non_streaming_output_tokens": limits.max_non_streaming_output_tokens or None,
             "max_context_window_tokens": limits.max_context_window_tokens or None,
-            "vision": model.supports.vision,
-            "tool_calls": model.supports.tool_calls,
-            "reasoning_effort": model.supports.reasoning_effort,
+            "max_inputs": limits.max_inputs or None,
+            "vision": supports.vision,
+            "tool_calls": supports.tool_calls,
+            "reasoning_effort": supports.reasoning_effort,
             "billing": model.billing,
             "policy": model.policy.state if model.policy else None,
+            "unavailable": model.unavailable,
             "preview": model.preview,
         },
     }

@@ -1,12 +1,18 @@
 """Finding an upstream model for the name that a client asked for. Pure.
 
-Order: exact, date suffix stripped, dots for dashes and the reverse, legacy names, family aliases (product.md §7).
+Order: the user's mapping, exact, date suffix stripped, dots for dashes and the reverse, legacy names, family aliases,
+and last the mapping's bare ``*`` (product.md §7).
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable, Mapping
+
+LAST_RESORT = "*"
+MAX_NAME = 200  # characters; what is longer names no model, and the patterns below are not for it
+SUGGESTIONS = 3
 
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 _DASHED_VERSION = re.compile(r"-(\d+)-(\d+)(?=$|-)")
@@ -26,15 +32,69 @@ LEGACY_PREFIXES = (
 FAMILIES = ("opus", "sonnet", "haiku")
 
 
-def match_model(asked: str, available: Iterable[str]) -> str | None:
-    """The id of the available model that ``asked`` means, or None."""
-    ids = list(available)
-    known = set(ids)
+def resolve(
+    asked: str, mapping: Mapping[str, str], available: Collection[str], unusable: Container[str] = ()
+) -> tuple[str, str | None]:
+    """The name that was looked for in the end, and the id of the model it means, or None.
+
+    A mapping is applied once: a target that is not available is not mapped again, not even by ``*``.
+    """
+    target = map_model(asked, mapping)
+    found = match_model(target, available, unusable)
+    if found is None and target == asked and LAST_RESORT in mapping:
+        target = mapping[LAST_RESORT]
+        found = match_model(target, available, unusable)
+    return target, found
+
+
+def map_model(asked: str, mapping: Mapping[str, str]) -> str:
+    """What ``mapping`` makes of a name: by its exact key, else by the pattern with the most characters besides ``*``.
+
+    Of equal patterns the first wins. The bare ``*`` is no pattern but the last resort, see :func:`resolve`.
+    """
+    if not mapping:
+        return asked
+    if asked in mapping:
+        return mapping[asked]
+    fitting = [key for key in mapping if "*" in key and key != LAST_RESORT and _fits(asked, key)]
+    return mapping[max(fitting, key=_literals)] if fitting else asked
+
+
+def match_model(asked: str, available: Collection[str], unusable: Container[str] = ()) -> str | None:
+    """The id of the available model that ``asked`` means, or None. A family alias avoids the unusable."""
+    if asked in available:
+        return asked
+    if len(asked) > MAX_NAME:
+        return None
+    known = set(available)
     name = asked.removesuffix("[1m]")
     for candidate in _spellings(name):
         if candidate in known:
             return candidate
-    return _by_legacy_prefix(name, known) or _by_family(name, ids)
+    return _by_legacy_prefix(name, known) or _by_family(name, known, unusable)
+
+
+def closest(asked: str, available: Iterable[str]) -> list[str]:
+    """Which of the available ids look like ``asked``, the most alike first."""
+    return difflib.get_close_matches(asked[:MAX_NAME], list(available), SUGGESTIONS)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """``*`` stands for any characters, all others for themselves; in time linear in ``name``."""
+    first, *middle, last = pattern.split("*")
+    position, end = len(first), len(name) - len(last)
+    if position > end or not name.startswith(first) or not name.endswith(last):
+        return False
+    for part in middle:
+        found = name.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True
+
+
+def _literals(pattern: str) -> int:
+    return len(pattern) - pattern.count("*")
 
 
 def _spellings(name: str) -> list[str]:
@@ -53,12 +113,16 @@ def _by_legacy_prefix(name: str, known: Container[str]) -> str | None:
     return target if target in known else None
 
 
-def _by_family(name: str, ids: list[str]) -> str | None:
-    """A bare ``opus``, ``sonnet`` or ``haiku``: the newest of that family, its plain variant first."""
+def _by_family(name: str, ids: Iterable[str], unusable: Container[str]) -> str | None:
+    """A bare ``opus``, ``sonnet`` or ``haiku``: the newest of that family that can be used, its plain variant first."""
     if name not in FAMILIES:
         return None
     members = [candidate for candidate in ids if candidate.startswith(f"claude-{name}-")]
-    return max(members, key=lambda member: (_version_of(member), -len(member)), default=None)
+    return max(
+        members,
+        key=lambda member: (member not in unusable, _version_of(member), -len(member), member),
+        default=None,
+    )
 
 
 def _version_of(name: str) -> tuple[int, ...]:

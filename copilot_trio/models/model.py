@@ -14,6 +14,12 @@ _HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,510}[!-~])?")
 OUR_HEADERS = {"authorization", "host", "content-length", "content-type", "transfer-encoding", "connection",
                "accept-encoding", "x-initiator", "expect", "upgrade", "te", "trailer"}  # fmt: skip
 
+SETTINGS = "https://github.com/settings/copilot"  # where a model's terms are accepted
+UNAVAILABLE = {
+    "unconfigured": "its terms have not been accepted",
+    "disabled": "a policy of the account or its organisation has disabled it",
+}
+
 
 class Vision(msgspec.Struct, frozen=True):
     max_prompt_images: int = 0
@@ -26,6 +32,7 @@ class ModelLimits(msgspec.Struct, frozen=True):
     max_prompt_tokens: int = 0
     max_output_tokens: int = 0
     max_non_streaming_output_tokens: int = 0
+    max_inputs: int = 0  # texts at once, for embeddings
     vision: Vision = Vision()
 
 
@@ -82,12 +89,46 @@ class Model(msgspec.Struct, frozen=True):
         )
 
     @property
+    def unavailable(self) -> str | None:
+        """Why upstream refuses it although its list has it, as far as the list says so; None where it does not.
+
+        Such a model stays listed; a request for it gets 400 ``model_not_supported`` (upstream.md §6.3, §12 row 6).
+        """
+        return UNAVAILABLE.get(self.policy.state) if self.policy else None
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """The plans that it is restricted to, in the list's own words; empty for all."""
+        listed = self.billing.get("restricted_to")
+        return tuple(str(plan) for plan in listed) if isinstance(listed, list) else ()
+
+    @property
     def limits(self) -> ModelLimits:
         return self.capabilities.limits
 
     @property
     def supports(self) -> Supports:
         return self.capabilities.supports
+
+
+def explain_refusal(model: Model | None, asked: str) -> str:
+    """What may be behind upstream's word that it does not support a model (upstream.md §12 rows 6, 7).
+
+    ``model`` is the list's entry, None if there is none. Whole sentences, fit for an error's remedy.
+    """
+    if model is None:
+        return f"The account's model list has no {asked[:100]!r}."
+    if model.unavailable:
+        return f"In the account's model list, but {model.unavailable}: see {SETTINGS}."
+    if model.plans:
+        return (
+            f"{model.id} is only for the plans {', '.join(model.plans)}: see {SETTINGS} for the account's own, "
+            "and ask its organisation whether a policy forbids the model."
+        )
+    return (
+        f"{model.id} is in the account's model list, open to every plan: a policy of its organisation or a limit "
+        f"of its region may forbid it. See {SETTINGS}."
+    )
 
 
 class _Envelope(msgspec.Struct):
