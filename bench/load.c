@@ -5,7 +5,8 @@
  *
  * Standard input is the request, byte by byte as it goes out. No request starts after `seconds`; whatever is unfinished
  * after `limit` seconds is an error. An event is a mark "@@" in the body; digits after it are the time it was written
- * upstream. One JSON line comes out.
+ * upstream. In a stream of events a mark counts only behind the key "delta" in its line: a Responses stream repeats its
+ * text when it closes. One JSON line comes out.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,7 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_ROOM = 16384, READ_ROOM = 262144, MAX_CLIENTS = 10000, MIN_STAMP = 12 };
+#define KEY "\"delta\""
+enum { KEY_SIZE = sizeof KEY - 1, HEAD_ROOM = 16384, READ_ROOM = 262144, MAX_CLIENTS = 10000, MIN_STAMP = 12 };
 enum framing { CHUNKED, COUNTED, UNTIL_CLOSE };
 enum state { WAITING, SENDING, HEAD, SIZE, DATA, DATA_END, TRAILER, DONE };
 
@@ -30,9 +32,9 @@ struct client {
     int fd, requests;
     enum state state;
     enum framing framing;
-    bool closes, refused;
+    bool closes, refused, streams;
     long start_at, sent_at, first_at, events, left, line, stamp;
-    int mark, digits; /* marks seen so far (0, 1, 2), then digits of the stamp */
+    int key, mark, digits; /* what was matched: of KEY in this line, of the mark (0, 1, 2), then digits of the stamp */
     size_t sent, head_size;
     char head[HEAD_ROOM + 1];
 };
@@ -122,7 +124,7 @@ static void begin_request(struct client *c) {
     c->requests--;
     c->state = SENDING;
     c->sent = c->head_size = 0;
-    c->first_at = c->events = c->mark = 0;
+    c->first_at = c->events = c->mark = c->key = 0;
     c->head[0] = 0;
     c->closes = c->refused = false;
     c->sent_at = now();
@@ -130,6 +132,14 @@ static void begin_request(struct client *c) {
 }
 
 /* ---- the response ---- */
+
+/* Whether the line that these bytes end in has had its KEY, or how much of it. */
+static void follow_line(struct client *c, const char *at, const char *end) {
+    const char *line = memrchr(at, '\n', end - at);
+    if (line) { at = line + 1; c->key = 0; }
+    if (!c->key && memmem(at, end - at, KEY, KEY_SIZE)) c->key = KEY_SIZE;
+    for (; at < end && c->key < KEY_SIZE; at++) c->key = *at == KEY[c->key] ? c->key + 1 : *at == '"';
+}
 
 static void end_stamp(struct client *c, long at) {
     if (c->digits >= MIN_STAMP) sample(&lag, at - c->stamp);
@@ -139,11 +149,13 @@ static void end_stamp(struct client *c, long at) {
 static void count_events(struct client *c, const char *at, const char *end, long read_at) {
     while (at < end) {
         if (c->mark == 0) {
-            if (!(at = memchr(at, '@', end - at))) return;
-            at++;
+            const char *mark = memchr(at, '@', end - at);
+            if (c->streams) follow_line(c, at, mark ? mark + 1 : end);
+            if (!mark) return;
+            at = mark + 1;
             c->mark = 1;
         } else if (c->mark == 1) {
-            c->mark = *at == '@' ? 2 : 0;
+            c->mark = *at == '@' && (!c->streams || c->key == KEY_SIZE) ? 2 : 0;
             if (c->mark != 2) continue;
             at++;
             c->stamp = c->digits = 0;
@@ -163,6 +175,7 @@ static void parse_head(struct client *c) {
     const char *length = strcasestr(c->head, "\r\ncontent-length:");
     c->refused = status < 200 || status > 299;
     c->closes = strcasestr(c->head, "\r\nconnection: close") != NULL;
+    c->streams = strcasestr(c->head, "\r\ncontent-type: text/event-stream") != NULL;
     c->framing = strcasestr(c->head, "\r\ntransfer-encoding: chunked") ? CHUNKED : length ? COUNTED : UNTIL_CLOSE;
     c->left = c->framing == COUNTED ? strtol(length + 17, NULL, 10) : 0;
     c->line = 0;

@@ -2,6 +2,9 @@
 
 Both are a closed loop: each client sends its next request when its last one is answered. ``python -m bench.load``
 takes the same ``name=value`` words and the same request on standard input as the compiled generator.
+
+An event is a ``MARK``. In a stream of events it counts only behind the key "delta" in its line, in whatever dialect:
+a Responses stream repeats its text when it closes.
 """
 
 from __future__ import annotations
@@ -18,14 +21,16 @@ from typing import Any
 
 import trio
 
+from .answers import MARK, STAMP_DIGITS
 from .build import compile_program
-from .shapes import MARK, STAMP_DIGITS
 
 _READ = 65536
 _MARK = re.compile(MARK.encode() + rb"(\d{0,%d})(?=[^\d])" % STAMP_DIGITS)
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
+_STREAM = re.compile(rb"\r\ncontent-type:[ \t]*text/event-stream", re.IGNORECASE)
+_KEY = b'"delta"'
 _CARRY = len(MARK) + STAMP_DIGITS
 
 
@@ -141,7 +146,7 @@ class _Response:
         self._head: bytes | None = None
         self._pending = b""
         self._left = -1
-        self._chunked = False
+        self._chunked = self._streams = False
         self._carry = b""
 
     @property
@@ -159,6 +164,7 @@ class _Response:
             self.refused = not self._head.split(b" ", 2)[1].startswith(b"2")
             self.closes = _CLOSE.search(self._head) is not None
             self._chunked = _CHUNKED.search(self._head) is not None
+            self._streams = _STREAM.search(self._head) is not None
             length = _LENGTH.search(self._head)
             self._left = int(length[1]) if length and not self._chunked else -1
         body = self._dechunk() if self._chunked else self._pending
@@ -167,7 +173,10 @@ class _Response:
             if self._left >= 0:
                 self._left -= len(body)
                 self.done = self._left <= 0
-        self._find_marks(body)
+        if self._streams:
+            self._find_marks_of_deltas(body)
+        else:
+            self._find_marks(body)
 
     def _dechunk(self) -> bytes:
         parts = []
@@ -183,6 +192,11 @@ class _Response:
             self._pending = self._pending[end:]
             self.done = size == 0
         return b"".join(parts)
+
+    def _find_marks_of_deltas(self, body: bytes) -> None:
+        *lines, self._carry = (self._carry + body).split(b"\n")
+        for line in lines:
+            self.stamps += _MARK.findall(line.partition(_KEY)[2])
 
     def _find_marks(self, body: bytes) -> None:
         text = self._carry + body

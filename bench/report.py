@@ -112,7 +112,7 @@ def _processor() -> str:
 def as_table(
     machine: str, rows: Sequence[Row], lines: Sequence[Line], targets: Sequence[str], failures: Sequence[str]
 ) -> str:
-    """Markdown: the machine, the table, what the rows mean, what failed."""
+    """Markdown: the machine, the table, what the rows mean (once, where some mean the same), what failed."""
     header = ["row", "number", "unit", *targets]
     body = [[line.row, line.number, line.unit, *(str(line.cells.get(name, "-")) for name in targets)] for line in lines]
     widths = [max(len(cells[column]) for cells in [header, *body]) for column in range(len(header))]
@@ -123,7 +123,11 @@ def as_table(
         for cells in table
     ]
     measured = {line.row for line in lines}
-    out += ["", *(f"- **{row.name}**: {row.meaning}" for row in rows if row.name in measured)]
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.name in measured:
+            names.setdefault(row.meaning, []).append(row.name)
+    out += ["", *(f"- **{', '.join(same)}**: {meaning}" for meaning, same in names.items())]
     if failures:
         out += ["", "Failed:", *(f"- {failure}" for failure in failures)]
     return "\n".join(out) + "\n"

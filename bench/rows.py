@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
 
-from .load import Outcome, Plan, post
+from .load import Outcome, Plan
 from .processes import cpu_seconds, forget_peak, peak_resident_bytes, proportional_bytes, resident_bytes
+from .prompts import PAIRS, SAME, Pair, request_for
 from .targets import Rig, Target
 
-Kind = Literal["same", "translated", "native"]
 Numbers = dict[str, float]
 
 _STREAM_EVENTS = 20
 _BURST_EVENTS = 2000
 _PACED_EVENTS = 500
 _LARGE_BYTES = 107_000
+_CHAT = Pair("chat", "chat")
+_JSON_PAIRS = (*SAME, Pair("messages", "chat"), Pair("messages", "responses"))
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Effort:
     """How much is enough: time and counts of every row."""
 
     seconds: float
+    warm_seconds: float
     requests: int
     slow_streams: tuple[int, ...]
     slow_events: int
@@ -33,8 +34,24 @@ class Effort:
     settle: float
 
 
-FULL = Effort(seconds=1.5, requests=400, slow_streams=(200, 1000), slow_events=100, slow_delay_us=50_000, settle=1)
-QUICK = Effort(seconds=0.15, requests=20, slow_streams=(20,), slow_events=10, slow_delay_us=10_000, settle=0.1)
+FULL = Effort(
+    seconds=1,
+    warm_seconds=0.3,
+    requests=400,
+    slow_streams=(200, 1000),
+    slow_events=100,
+    slow_delay_us=50_000,
+    settle=1,
+)
+QUICK = Effort(
+    seconds=0.15,
+    warm_seconds=0,
+    requests=20,
+    slow_streams=(20,),
+    slow_events=10,
+    slow_delay_us=10_000,
+    settle=0.1,
+)
 
 
 class MeasureFailedError(Exception):
@@ -52,32 +69,6 @@ class Row:
     added: tuple[str, ...] = ()
 
 
-def request_body(kind: Kind, script: str, *, stream: bool = True, size: int = 0) -> bytes:
-    """A request of one short turn, or of about ``size`` bytes in many; the script is in its last message."""
-    padding: list[dict[str, Any]] = []
-    line = "def handler(request):\n    return {'status': 200, 'body': \"unchanged\"}  # naïve\n"
-    for number in range(size // 2000):
-        padding.append({"role": "user", "content": f"Part {number}:\n" + line * 22})
-        padding.append({"role": "assistant", "content": "Read."})
-    body: dict[str, Any] = {
-        "model": "claude-sonnet-4.5" if kind == "native" else "gpt-4.1",
-        "max_tokens": 4096,
-        "stream": stream,
-        "messages": [*padding, {"role": "user", "content": f"Say something. BENCH {script}"}],
-    }
-    if kind != "same":
-        body["system"] = "You are a coding assistant."
-    return json.dumps(body, ensure_ascii=False).encode()
-
-
-def request_for(target: Target, kind: Kind, script: str, *, stream: bool = True, size: int = 0) -> bytes:
-    """A target that cannot translate gets the request the translation would make: the same upstream stream."""
-    if kind == "translated" and not target.translates:
-        kind = "same"
-    path = "/v1/chat/completions" if kind == "same" else "/v1/messages"
-    return post(target.prefix + path, request_body(kind, script, stream=stream, size=size))
-
-
 def _load(target: Target, rig: Rig, plan: Plan, request: bytes) -> Outcome:
     outcome = rig.load(plan, request)
     if outcome.errors or not outcome.requests:
@@ -85,8 +76,14 @@ def _load(target: Target, rig: Rig, plan: Plan, request: bytes) -> Outcome:
     return outcome
 
 
-def _warm(target: Target, rig: Rig, request: bytes, clients: int, expect: int) -> None:
-    _load(target, rig, Plan(target.address(rig), clients, 3, seconds=1, limit=20, expect=expect), request)
+def _warm(target: Target, rig: Rig, request: bytes, *, clients: int, expect: int, seconds: float) -> None:
+    """At least one request of every client, so that all connections exist."""
+    _load(target, rig, Plan(target.address(rig), clients, 3, seconds=seconds, limit=20, expect=expect), request)
+
+
+def _repeats(target: Target, pair: Pair) -> bool:
+    """Without a proxy nothing translates: the row of the upstream's own dialect has the same rate."""
+    return target.pid is None and pair not in SAME
 
 
 def _measure_start(target: Target, rig: Rig) -> Numbers:
@@ -98,7 +95,7 @@ def _measure_idle(effort: Effort) -> Callable[[Target, Rig], Numbers]:
         if target.pid is None:
             return {}
         plan = Plan(target.address(rig), limit=20, expect=_STREAM_EVENTS)
-        _load(target, rig, plan, request_for(target, "same", f"events={_STREAM_EVENTS}"))
+        _load(target, rig, plan, request_for(target, _CHAT, f"events={_STREAM_EVENTS}"))
         time.sleep(effort.settle)
         numbers: Numbers = {"rss": resident_bytes(target.pid) / 2**20}
         proportional = proportional_bytes(target.pid)
@@ -107,11 +104,11 @@ def _measure_idle(effort: Effort) -> Callable[[Target, Rig], Numbers]:
     return measure
 
 
-def _measure_first_event(kind: Kind, effort: Effort, size: int = 0) -> Callable[[Target, Rig], Numbers]:
+def _measure_first_event(pair: Pair, effort: Effort, size: int = 0) -> Callable[[Target, Rig], Numbers]:
     def measure(target: Target, rig: Rig) -> Numbers:
-        request = request_for(target, kind, f"events={_STREAM_EVENTS}", size=size)
-        _warm(target, rig, request, 1, _STREAM_EVENTS)
-        plan = Plan(target.address(rig), 1, effort.requests, effort.seconds * 2, limit=30, expect=_STREAM_EVENTS)
+        request = request_for(target, pair, f"events={_STREAM_EVENTS}", size=size)
+        _warm(target, rig, request, clients=1, expect=_STREAM_EVENTS, seconds=effort.warm_seconds)
+        plan = Plan(target.address(rig), 1, effort.requests, effort.seconds * 3, limit=30, expect=_STREAM_EVENTS)
         outcome = _load(target, rig, plan, request)
         assert outcome.first_event_us is not None
         return {"p50": outcome.first_event_us.p50, "p99": outcome.first_event_us.p99}
@@ -120,11 +117,13 @@ def _measure_first_event(kind: Kind, effort: Effort, size: int = 0) -> Callable[
 
 
 def _measure_stream(
-    kind: Kind, effort: Effort, *, clients: int, events: int, burst: int
+    pair: Pair, effort: Effort, *, clients: int, events: int, burst: int
 ) -> Callable[[Target, Rig], Numbers]:
     def measure(target: Target, rig: Rig) -> Numbers:
-        request = request_for(target, kind, f"events={events} burst={burst}")
-        _warm(target, rig, request, clients, events)
+        if _repeats(target, pair):
+            return {}
+        request = request_for(target, pair, f"events={events} burst={burst}")
+        _warm(target, rig, request, clients=clients, expect=events, seconds=effort.warm_seconds)
         plan = Plan(target.address(rig), clients, 100_000, effort.seconds, limit=60, expect=events)
         began = _cpu(target)
         outcome = _load(target, rig, plan, request)
@@ -133,10 +132,12 @@ def _measure_stream(
     return measure
 
 
-def _measure_answers(kind: Kind, effort: Effort) -> Callable[[Target, Rig], Numbers]:
+def _measure_answers(pair: Pair, effort: Effort) -> Callable[[Target, Rig], Numbers]:
     def measure(target: Target, rig: Rig) -> Numbers:
-        request = request_for(target, kind, "", stream=False)
-        _warm(target, rig, request, 32, 1)
+        if _repeats(target, pair):
+            return {}
+        request = request_for(target, pair, "", stream=False)
+        _warm(target, rig, request, clients=32, expect=1, seconds=effort.warm_seconds)
         plan = Plan(target.address(rig), 32, 1_000_000, effort.seconds, limit=30, expect=1)
         outcome = _load(target, rig, plan, request)
         return {"rate": outcome.requests / outcome.seconds}
@@ -147,7 +148,7 @@ def _measure_answers(kind: Kind, effort: Effort) -> Callable[[Target, Rig], Numb
 def _measure_slow(streams: int, effort: Effort) -> Callable[[Target, Rig], Numbers]:
     def measure(target: Target, rig: Rig) -> Numbers:
         script = f"events={effort.slow_events} delay_us={effort.slow_delay_us} stamp=1"
-        request = request_for(target, "same", script)
+        request = request_for(target, _CHAT, script)
         length = effort.slow_events * effort.slow_delay_us / 1e6
         # The ramp spreads the streams evenly over the time between two events.
         plan = Plan(
@@ -185,56 +186,33 @@ def _cpu_per_event(target: Target, began: float, events: int) -> Numbers:
     return {} if target.pid is None else {"cpu": (cpu_seconds(target.pid) - began) * 1e6 / events}
 
 
-_KINDS: dict[Kind, str] = {
-    "same": "Chat to Chat",
-    "translated": "Messages to Chat",
-    "native": "Messages to Messages",
-}
+def _first_event_rows(effort: Effort, size: int = 0) -> list[Row]:
+    name, what = ("ttft-large", f"a request of {size // 1000} KB") if size else ("ttft", "a short request")
+    meaning = f"request sent to first content event read, one client, {_STREAM_EVENTS} events, {what}"
+    units = {"p50": "µs", "p99": "µs"}
+    return [Row(f"{name}-{pair}", meaning, units, _measure_first_event(pair, effort, size), ("p50",)) for pair in PAIRS]
 
 
-def _first_event_rows(effort: Effort) -> list[Row]:
-    rows = []
-    for size in (0, _LARGE_BYTES):
-        for kind in ("same", "translated"):
-            name = f"ttft{'-large' if size else ''}-{kind}"
-            what = f"a request of {size // 1000} KB" if size else "a short request"
-            meaning = (
-                f"request sent to first content event read, one client, {_STREAM_EVENTS} events, {what}, {_KINDS[kind]}"
-            )
-            rows.append(
-                Row(name, meaning, {"p50": "µs", "p99": "µs"}, _measure_first_event(kind, effort, size), ("p50",))
-            )
-    return rows
+def _paced_rows(effort: Effort) -> list[Row]:
+    meaning = "32 clients, one upstream write per event, as fast as it goes"
+    units = {"cpu": "µs CPU/event", "rate": "events/s"}
+    measures = {pair: _measure_stream(pair, effort, clients=32, events=_PACED_EVENTS, burst=0) for pair in PAIRS}
+    return [Row(f"paced-{pair}", meaning, units, measure) for pair, measure in measures.items()]
 
 
-def _stream_rows(effort: Effort) -> list[Row]:
-    rows = []
-    for kind, words in _KINDS.items():
-        measure = _measure_stream(kind, effort, clients=32, events=_PACED_EVENTS, burst=0)
-        meaning = f"32 clients, one upstream write per event, as fast as it goes, {words}"
-        rows.append(Row(f"paced-{kind}", meaning, {"cpu": "µs CPU/event", "rate": "events/s"}, measure))
-    for kind, words in _KINDS.items():
-        measure = _measure_stream(kind, effort, clients=8, events=_BURST_EVENTS, burst=1)
-        meaning = f"8 clients, {_BURST_EVENTS} events a stream in upstream writes of 64 KiB, {words}"
-        rows.append(Row(f"burst-{kind}", meaning, {"rate": "events/s", "cpu": "µs CPU/event"}, measure))
-    return rows
+def _burst_rows(effort: Effort) -> list[Row]:
+    meaning = f"8 clients, {_BURST_EVENTS} events a stream in upstream writes of 64 KiB"
+    units = {"rate": "events/s", "cpu": "µs CPU/event"}
+    measures = {pair: _measure_stream(pair, effort, clients=8, events=_BURST_EVENTS, burst=1) for pair in PAIRS}
+    return [Row(f"burst-{pair}", meaning, units, measure) for pair, measure in measures.items()]
 
 
-def all_rows(effort: Effort) -> list[Row]:
-    rows = [
-        Row("start-up", "process started to first 200 from GET /v1/models", {"ms": "ms"}, _measure_start),
-        Row(
-            "idle",
-            "after one request and a pause; with child processes",
-            {"rss": "MiB", "pss": "MiB"},
-            _measure_idle(effort),
-        ),
-        *_first_event_rows(effort),
-        *_stream_rows(effort),
-    ]
-    for kind in ("same", "translated"):
-        meaning = f"32 clients, answers that are not streamed, {_KINDS[kind]}"
-        rows.append(Row(f"json-{kind}", meaning, {"rate": "requests/s"}, _measure_answers(kind, effort)))
+def _answer_rows(effort: Effort) -> list[Row]:
+    meaning, units = "32 clients, answers that are not streamed", {"rate": "requests/s"}
+    return [Row(f"json-{pair}", meaning, units, _measure_answers(pair, effort)) for pair in _JSON_PAIRS]
+
+
+def _slow_rows(effort: Effort) -> list[Row]:
     units = {
         "cpu": "µs CPU/event",
         "lag p50": "ms",
@@ -243,9 +221,22 @@ def all_rows(effort: Effort) -> list[Row]:
         "peak rss": "MiB",
         "per stream": "KiB",
     }
-    for streams in effort.slow_streams:
-        meaning = (
-            f"{streams} streams at once, {effort.slow_events} events each, one every {effort.slow_delay_us / 1e3:g} ms"
-        )
-        rows.append(Row(f"slow-{streams}", meaning, units, _measure_slow(streams, effort)))
-    return rows
+    every = f"{effort.slow_events} events each, one every {effort.slow_delay_us / 1e3:g} ms"
+    return [
+        Row(f"slow-{streams}", f"{streams} streams at once, {every}", units, _measure_slow(streams, effort))
+        for streams in effort.slow_streams
+    ]
+
+
+def all_rows(effort: Effort) -> list[Row]:
+    idle = "after one request and a pause; with child processes"
+    return [
+        Row("start-up", "process started to first 200 from GET /v1/models", {"ms": "ms"}, _measure_start),
+        Row("idle", idle, {"rss": "MiB", "pss": "MiB"}, _measure_idle(effort)),
+        *_first_event_rows(effort),
+        *_first_event_rows(effort, _LARGE_BYTES),
+        *_paced_rows(effort),
+        *_burst_rows(effort),
+        *_answer_rows(effort),
+        *_slow_rows(effort),
+    ]

@@ -41,7 +41,7 @@ struct connection {
     bool burst, stamp, last;
 };
 
-static struct protocol chat, messages;
+static struct protocol chat, messages, responses;
 static struct bytes token, account, login, models, missing;
 static struct connection **heap;
 static int heap_size, heap_room, poller, timer;
@@ -191,7 +191,9 @@ static void answer(struct connection *c, const char *request, size_t head, size_
     const char *from = memchr(request, ' ', head);
     if (from) sscanf(from + 1, "%63[^ ?]", path);
     const char *name = strncmp(path, "/v1/", 4) ? path : path + 3;
-    const struct protocol *protocol = !strcmp(name, "/chat/completions") ? &chat : !strcmp(name, "/messages") ? &messages : NULL;
+    const struct protocol *protocol = !strcmp(name, "/chat/completions") ? &chat
+                                      : !strcmp(name, "/messages")       ? &messages
+                                      : !strcmp(name, "/responses")      ? &responses : NULL;
     if (*request == 'P' && protocol) {
         if (wants_stream(request + head, size - head)) begin_stream(c, protocol, request, size);
         else put(c, protocol->json);
@@ -320,7 +322,7 @@ static struct bytes keep(const char *data, size_t size) {
 static void store(const char *name, struct bytes bytes) {
     const char *kind = strchr(name, '.');
     if (kind) {
-        struct protocol *protocol = *name == 'c' ? &chat : &messages;
+        struct protocol *protocol = *name == 'c' ? &chat : *name == 'm' ? &messages : &responses;
         int variant = 0;
         if (!strcmp(kind, ".open")) protocol->open = bytes;
         else if (!strcmp(kind, ".close")) protocol->close = bytes;

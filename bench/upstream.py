@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import trio
 
+from .answers import MARK, NO_STAMP, TEXTS
 from .build import compile_program
-from .shapes import EXPIRES_MARK, MARK, NO_STAMP, TOKEN_LIFE, build_sections, pack_sections
+from .shapes import EXPIRES_MARK, TOKEN_LIFE, build_sections, pack_sections
 
 _READ = 65536
 _MAX_REQUEST = 64 << 20
@@ -114,7 +115,7 @@ class _Conversation:
     async def _answer(self, request: bytes, head: int) -> None:
         method, target, _ = request.split(b" ", 2)
         path = target.decode("ascii", "replace").partition("?")[0].removeprefix("/v1")
-        protocol = {"/chat/completions": "chat", "/messages": "messages"}.get(path)
+        protocol = {"/chat/completions": "chat", "/messages": "messages", "/responses": "responses"}.get(path)
         if method == b"POST" and protocol:
             if _STREAM.search(request, head):
                 await self._play(protocol, Script.read(request))
@@ -136,11 +137,11 @@ class _Conversation:
 
     async def _play(self, protocol: str, script: Script) -> None:
         kind = "stamped" if script.stamp else "event"
-        frames = [self._sections[f"{protocol}.{kind}.{number}"] for number in range(8)]
+        frames = [self._sections[f"{protocol}.{kind}.{number}"] for number in range(len(TEXTS))]
         pending = self._sections[f"{protocol}.open"]
         due = trio.current_time()
         for number in range(script.events):
-            frame = frames[number % 8]
+            frame = frames[number % len(frames)]
             if script.stamp:
                 frame = frame.replace(_STAMP, f"{MARK}{time.monotonic_ns():019d}".encode(), 1)
             pending += frame

@@ -15,12 +15,14 @@ from copilot_trio.accounts.account import Account, AccountRecord, Hosts
 from copilot_trio.accounts.outcome import paused
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.accounts.store import load_accounts, save_accounts, with_pause
-from copilot_trio.api import generate, health, models
+from copilot_trio.api import compact, embeddings, generate, health, models, websocket
+from copilot_trio.attempt import Attempts
 from copilot_trio.config import Config, DamagedFile
 from copilot_trio.dialects.gate import GateSettings
 from copilot_trio.errors import AccountPaused
 from copilot_trio.github.token import TokenSource
 from copilot_trio.models.catalogue import Catalogue
+from copilot_trio.models.queue import ModelQueues
 from copilot_trio.relay import Relay, RelaySettings
 from copilot_trio.server.auth import Access
 from copilot_trio.server.dispatch import Dispatcher, refuse
@@ -30,6 +32,7 @@ from copilot_trio.upstream.copilot import Copilot
 from copilot_trio.upstream.network import Dial, dial_direct
 from copilot_trio.upstream.pool import AccountPool, Timeouts
 from copilot_trio.upstream.tls import shared_context
+from copilot_trio.websearch import SearchRouting
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +73,21 @@ class App:
         self.accounts = Accounts([], max_wait=config.timeouts.wait, on_paused=self._keep_paused)
         self._copilot = Copilot(config.identity, tokens, self.accounts.judge)
         self.accounts.accounts += [self._account(seat) for seat in seats]
-        settings = RelaySettings(config.timeouts.silence, GateSettings(config.keep_billing_header))
+        gate = GateSettings(
+            keep_billing_header=config.keep_billing_header,
+            auto_thinking=config.auto_thinking,
+            web_search=config.web_search_model is not None,
+        )
+        self.queues = ModelQueues(config.concurrency, config.timeouts.wait)
+        attempts = Attempts(self.accounts, self._copilot, self.queues, websocket=config.upstream_websocket)
+        ledger = None
+        search = SearchRouting(config.web_search_model)
+        relay = Relay(attempts, RelaySettings(config.timeouts.silence, gate), ledger, search)
         router = Router()
-        generate.add_routes(router, Relay(self.accounts, self._copilot, settings))
+        generate.add_routes(router, relay)
+        websocket.add_routes(router, relay, limits.max_body, served=config.websocket)
+        compact.add_routes(router, attempts, gate, config.timeouts.silence)
+        embeddings.add_routes(router, attempts, config.timeouts.silence)
         models.add_routes(router, self.accounts)
         health.add_routes(router, self.accounts)
         self.router = router

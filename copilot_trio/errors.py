@@ -138,6 +138,10 @@ class UpgradeRequired(ProxyError):
     code: str | None = "websocket_not_served"
 
 
+class NoWebSocket(Exception):
+    """Upstream does not let us speak WebSocket here; nothing was asked yet, so HTTP will do."""
+
+
 class NoAccount(ProxyError):
     """No account is configured, or none can carry the request for other reasons than limits."""
 

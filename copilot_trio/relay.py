@@ -1,8 +1,4 @@
-"""The story of one request: find the model, lease an account, send, carry the answer back; repair what is free.
-
-A request that upstream may have run is never sent twice (product.md §4.3). Cancellation appears nowhere, because it
-needs no code: a client that leaves cancels all of this, and leaving ``Copilot.send`` closes the connection.
-"""
+"""The story of one request: read it, attempt it, carry the answer back in the client's dialect, an error if need be."""
 
 from __future__ import annotations
 
@@ -10,25 +6,27 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any, Protocol
 
 import msgspec
 import trio
 
-from copilot_trio.accounts.account import Account, Answer, CopilotToken
-from copilot_trio.accounts.outcome import Refusal, Repair
-from copilot_trio.accounts.registry import Accounts
+from copilot_trio.accounts.account import Account, Answer
 from copilot_trio.dialects.dialect import Dialect
-from copilot_trio.dialects.envelope import has_image, initiator, peek
-from copilot_trio.dialects.gate import GateSettings, without_thinking
+from copilot_trio.dialects.gate import GateSettings
 from copilot_trio.dialects.plan import Plan, make_plan
 from copilot_trio.dialects.stream import BodyRelay
-from copilot_trio.dialects.surrogates import without_half_pairs
-from copilot_trio.errors import NoAccount, ProxyError, UpstreamError, UpstreamTimeout
+from copilot_trio.errors import ProxyError, UpstreamError, UpstreamTimeout
 from copilot_trio.models.model import Model
 from copilot_trio.server.dispatch import announce, error_headers
 from copilot_trio.server.event_stream import EventStream
-from copilot_trio.server.exchange import Exchange
-from copilot_trio.upstream.copilot import Call, Copilot, passed_on
+from copilot_trio.server.exchange import Exchange, Headers
+from copilot_trio.turn import Turn
+from copilot_trio.upstream.copilot import passed_on
+
+from .attempt import Attempts
+from .job import Job, Stopwatch, read_job
+from .websearch import SearchRouting, context_of, events_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +34,6 @@ MAX_ANSWER = 64 * 1024 * 1024  # bytes of a non-streamed answer
 LINGER = 1.0  # seconds after the terminal event for upstream to end the body, so that the connection can be reused
 REMEMBERED_FAILURES = 1000
 JSON = "application/json"
-
-Carry = Callable[[Answer, Plan, Account], Awaitable[None]]
 
 
 class RelaySettings(msgspec.Struct, frozen=True):
@@ -47,17 +43,15 @@ class RelaySettings(msgspec.Struct, frozen=True):
     gate: GateSettings = GateSettings()
 
 
-class Job(msgspec.Struct, frozen=True):
-    """What the client wants, as far as we looked."""
+class Sink(Protocol):
+    """Where a streamed answer goes: events of an HTTP answer, or frames of a WebSocket."""
 
-    body: bytes
-    asked: str
-    stream: bool
-    downstream: Dialect
-    initiator: str
-    vision: bool
-    betas: str | None
-    request_id: str
+    committed: bool
+    headers: Headers
+
+    async def send(self, data: bytes, /) -> None: ...
+    async def finish(self, data: bytes = b"", /) -> None: ...
+    async def fail(self, status: int, headers: Headers, body: bytes, events: bytes, /) -> None: ...
 
 
 class SilenceWatch:
@@ -74,206 +68,126 @@ class SilenceWatch:
         self.scope.cancel("upstream fell silent")
 
 
-class Stopwatch:
-    """Our own share of the time: what passes before the upstream call and after its first byte, waits left out."""
-
-    def __init__(self, received: float) -> None:
-        self._since: float | None = received  # None while it is stopped
-        self._own = 0.0
-
-    def stop(self) -> None:
-        """From here on we wait for somebody else."""
-        self._own = self._so_far()
-        self._since = None
-
-    def go(self) -> None:
-        self._since = trio.current_time()
-
-    def overhead_ms(self) -> float:
-        return self._so_far() * 1000
-
-    def _so_far(self) -> float:
-        return self._own + (0.0 if self._since is None else trio.current_time() - self._since)
-
-
 class Relay:
-    def __init__(self, accounts: Accounts, copilot: Copilot, settings: RelaySettings) -> None:
-        self._accounts = accounts
-        self._copilot = copilot
+    def __init__(
+        self, attempts: Attempts, settings: RelaySettings, ledger: Any, search: SearchRouting | None = None
+    ) -> None:
+        self._attempts = attempts
         self._settings = settings
+        self._ledger = ledger
+        self._search = search or SearchRouting()
         self._failures: OrderedDict[int, tuple[int, str | None]] = OrderedDict()
 
-    async def generate(self, exchange: Exchange, downstream: Dialect) -> None:
-        """Answer a model request, with an error if need be."""
-        job = _read(exchange, downstream)
-        if job.stream:
-            await self._generate_stream(exchange, job)
-        else:
+    async def generate(self, exchange: Exchange, downstream: Dialect, sink: Sink | None = None) -> None:
+        """Answer a model request, with an error if need be. With a ``sink``, as a stream into that."""
+        job = read_job(exchange.request, downstream, exchange.note, exchange.request_id, exchange.start_soon)
+        announce(exchange)
+        routed = self._search.routed(job)
+        if isinstance(routed, Turn):
+            await self._answer_ourselves(exchange, job, routed)
+            return
+        job = routed
+        if sink is None and not job.stream:
             await self._generate_whole(exchange, job)
+            return
+        if sink is None:
+            sink = EventStream(exchange, downstream.heartbeat)
+            job.start_soon(sink.beat)
+        await self._generate_stream(job, sink)
 
-    async def _generate_stream(self, exchange: Exchange, job: Job) -> None:
-        out = EventStream(exchange, job.downstream.heartbeat)
-        exchange.start_soon(out.beat)
-        watch = Stopwatch(exchange.request.received)
+    async def _answer_ourselves(self, exchange: Exchange, job: Job, turn: Turn) -> None:
+        context = context_of(job)
+        if job.stream:
+            encoder = job.downstream.encoder(context)
+            stream = b"".join(encoder.feed(event) for event in events_of(turn))
+            await exchange.respond(200, stream, "text/event-stream")
+        else:
+            await exchange.respond(200, job.downstream.render_answer(turn, context))
 
+    async def _generate_stream(self, job: Job, out: Sink) -> None:
         async def carry(answer: Answer, plan: Plan, account: Account) -> None:
-            _check_type(answer, "text/event-stream")
-            out.headers = _reply_headers(answer, account, watch)
-            await self._carry_stream(exchange, out, answer, plan)
+            check_type(answer, "text/event-stream")
+            out.headers = reply_headers(answer, account, job.watch)
+            await self._carry_stream(job, out, answer, plan)
 
-        error = await self._try(exchange, job, carry, watch)
+        error = await self._try(job, carry)
         if error is None:
             return
         if isinstance(error, UpstreamError) and error.partial:
             await out.send(error.partial)
         if out.committed:  # part of an answer was had
             error.cost = "unknown"
+        headers = self._error_headers(job, error)
         body, events = job.downstream.render_error(error), job.downstream.render_stream_error(error)
-        await out.fail(error.status, self._error_headers(exchange, job, error, watch), body, events)
+        if job.codex and error.status >= 500:
+            # It tries a status 30 times and an event 6 times (clients.md §4.5).
+            out.headers = headers
+            await out.finish(events)
+        else:
+            await out.fail(error.status, headers, body, events)
 
     async def _generate_whole(self, exchange: Exchange, job: Job) -> None:
-        watch = Stopwatch(exchange.request.received)
-
         async def carry(answer: Answer, plan: Plan, account: Account) -> None:
-            _check_type(answer, JSON)
-            body = await self._read_whole(exchange, answer)
-            shown, exchange.note.usage = plan.whole_answer(body)
-            await exchange.respond(200, shown, headers=_reply_headers(answer, account, watch))
+            check_type(answer, JSON)
+            body = await read_whole(job, answer, self._settings.silence)
+            shown, job.note.usage = plan.whole_answer(body)
+            await exchange.respond(200, shown, headers=reply_headers(answer, account, job.watch))
+            self._learn(job, plan.model)
 
-        error = await self._try(exchange, job, carry, watch)
+        error = await self._try(job, carry)
         if error is not None and not exchange.started:
-            headers = self._error_headers(exchange, job, error, watch)
+            headers = self._error_headers(job, error)
             await exchange.respond(error.status, job.downstream.render_error(error), headers=headers)
 
-    async def _try(self, exchange: Exchange, job: Job, carry: Carry, watch: Stopwatch) -> ProxyError | None:
+    async def _try(self, job: Job, carry: Callable[[Answer, Plan, Account], Awaitable[None]]) -> ProxyError | None:
         """What went wrong, if anything did. A bug too ends in an answer: a stream must have an end."""
         try:
-            await self._attempt(exchange, job, carry, watch)
+            await self._attempts.make(job, lambda model: self._plan(job, model), carry)
         except ProxyError as error:
-            exchange.note.error = str(error.code or error.kind)
+            job.note.error = str(error.code or error.kind)
             return error
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise
         except Exception:
-            logger.exception("relaying %s failed", exchange.request.path)
-            exchange.note.error = "internal"
+            logger.exception("relaying to %s failed", job.note.account or "no account")
+            job.note.error = "internal"
             return ProxyError("the proxy failed; its log says more", cost="unknown")
         if self._failures:  # hashing a long prompt is not for every request
-            self._failures.pop(hash(job.body), None)
+            self._failures.pop(hash(job.asked.body), None)
         return None
 
-    def _error_headers(
-        self, exchange: Exchange, job: Job, error: ProxyError, watch: Stopwatch
-    ) -> list[tuple[str, str]]:
-        headers = error_headers(error, seen_before=self._failed_before(job, error))
-        return [*headers, *(_own_headers(exchange.note.account, watch) if exchange.note.account else ())]
+    def _plan(self, job: Job, model: Model) -> Plan:
+        plan = make_plan(job.asked, model, self._settings.gate)
+        job.note.thinking = job.note.thinking or plan.thinking_added
+        return plan
 
-    async def _attempt(self, exchange: Exchange, job: Job, carry: Carry, watch: Stopwatch) -> None:
-        """Send, and send again after a repair that is provably free. Raises ``ProxyError``."""
-        watch.stop()
-        async with self._accounts.lease() as account:
-            exchange.note.account = account.label
-            model = await self._find_model(account, job.asked)
-            await self._accounts.rested(account, model.id)
-            token = await self._copilot.token(account)
-            watch.go()
-            plan = self._plan(job, model)
-            repaired: set[Repair] = set()
-            while True:
-                try:
-                    return await self._send(account, plan, token, job, carry, watch)
-                except Refusal as refusal:
-                    outcome = refusal.outcome
-                if outcome.repair == "none" or outcome.repair in repaired:
-                    self._accounts.judge(account, outcome, model.id)
-                    if outcome.scope == "upstream":
-                        await account.pool.recycle()
-                    raise outcome.error
-                repaired.add(outcome.repair)
-                logger.info("%s: repairing once: %s", account.label, outcome.repair)
-                plan, token = await self._repair(outcome.repair, account, job, plan, token)
-                if "drop_thinking" in repaired:
-                    plan = msgspec.structs.replace(plan, body=without_thinking(plan.body))
-
-    async def _send(
-        self, account: Account, plan: Plan, token: CopilotToken, job: Job, carry: Carry, watch: Stopwatch
-    ) -> None:
-        call = Call(
-            endpoint=plan.upstream.endpoint,
-            body=plan.body,
-            initiator=job.initiator,
-            request_id=job.request_id,
-            vision=job.vision,
-            betas=plan.betas,
-            stream=job.stream,
-            extra_headers=plan.model.extra_headers,
-        )
-        watch.stop()
-        try:
-            async with self._copilot.send(account, call, token) as answer:
-                watch.go()
-                await carry(answer, plan, account)
-            return
-        except UpstreamError as error:
-            error.account = account.label
-            failure = error
-        # The connections of this account are in doubt: start afresh, and let what runs on them drain.
-        await account.pool.recycle()
-        raise failure
-
-    async def _carry_stream(self, exchange: Exchange, out: EventStream, answer: Answer, plan: Plan) -> None:
+    async def _carry_stream(self, job: Job, out: Sink, answer: Answer, plan: Plan) -> None:
         body = plan.body_relay()
         silence = SilenceWatch(self._settings.silence)
-        exchange.start_soon(silence.run)
+        job.start_soon(silence.run)
         try:
             with silence.scope:
                 await _pump(answer, body, out, silence)
         finally:
-            exchange.note.usage = body.usage
+            job.note.usage = body.usage
         if silence.scope.cancelled_caught:
             raise UpstreamTimeout(f"upstream fell silent for {self._settings.silence:.0f} s")
+        self._learn(job, plan.model)
 
-    async def _read_whole(self, exchange: Exchange, answer: Answer) -> bytes:
-        """A whole answer, however long it takes as long as something comes."""
-        silence = SilenceWatch(self._settings.silence)
-        exchange.start_soon(silence.run)
-        body = bytearray()
-        with silence.scope:
-            while piece := await answer.receive():
-                body += piece
-                silence.heard = trio.current_time()
-                if len(body) > MAX_ANSWER:
-                    raise UpstreamError(f"upstream's answer is over {MAX_ANSWER} bytes")
-        if silence.scope.cancelled_caught:
-            raise UpstreamTimeout(f"upstream fell silent for {self._settings.silence:.0f} s")
-        return bytes(body)
+    def _learn(self, job: Job, model: Model) -> None:
+        """What the prompt really counted, for ``count_tokens``. The answer is out: nobody waits for this."""
+        if self._ledger is not None and job.note.usage is not None and not job.model:
+            self._ledger.learn(job.asked.body, model.id, job.note.usage)
 
-    async def _repair(
-        self, repair: Repair, account: Account, job: Job, plan: Plan, token: CopilotToken
-    ) -> tuple[Plan, CopilotToken]:
-        match repair:
-            case "refresh_token" | "reread_host":  # the token's reply names the host too
-                return plan, await self._copilot.token(account, instead_of=token)
-            case "switch_endpoint":
-                if account.catalogue is not None:
-                    account.catalogue.learn_refused(plan.model.id, plan.upstream.endpoint)
-                return self._plan(job, await self._find_model(account, job.asked)), token
-            case "resend" | "drop_thinking" | "none":
-                return plan, token
-
-    def _plan(self, job: Job, model: Model) -> Plan:
-        return make_plan(job.body, job.asked, job.downstream, model, self._settings.gate, job.betas)
-
-    async def _find_model(self, account: Account, asked: str) -> Model:
-        if account.catalogue is None:
-            raise NoAccount(f"account {account.label} has no model list")
-        return await account.catalogue.find(asked)
+    def _error_headers(self, job: Job, error: ProxyError) -> list[tuple[str, str]]:
+        headers = error_headers(error, seen_before=self._failed_before(job, error))
+        return [*headers, *(own_headers(job.note.account, job.watch) if job.note.account else ())]
 
     def _failed_before(self, job: Job, error: ProxyError) -> bool:
         """One retry of a failure that cost is the client's choice; the second identical failure says stop."""
         if error.cost == "none" or error.status < 500:
             return False
-        key, failure = hash(job.body), (error.status, error.code)
+        key, failure = hash(job.asked.body), (error.status, error.code)
         seen = self._failures.get(key) == failure
         self._failures[key] = failure
         self._failures.move_to_end(key)
@@ -282,7 +196,23 @@ class Relay:
         return seen
 
 
-def _check_type(answer: Answer, wanted: str) -> None:
+async def read_whole(job: Job, answer: Answer, patience: float) -> bytes:
+    """A whole answer, however long it takes as long as something comes."""
+    silence = SilenceWatch(patience)
+    job.start_soon(silence.run)
+    body = bytearray()
+    with silence.scope:
+        while piece := await answer.receive():
+            body += piece
+            silence.heard = trio.current_time()
+            if len(body) > MAX_ANSWER:
+                raise UpstreamError(f"upstream's answer is over {MAX_ANSWER} bytes")
+    if silence.scope.cancelled_caught:
+        raise UpstreamTimeout(f"upstream fell silent for {patience:.0f} s")
+    return bytes(body)
+
+
+def check_type(answer: Answer, wanted: str) -> None:
     """A 200 can be a page of some proxy on the way. Raises ``UpstreamError``."""
     kind = answer.headers.get("content-type", wanted).partition(";")[0].strip().lower()
     coded = answer.headers.get("content-encoding", "identity").lower()
@@ -292,7 +222,7 @@ def _check_type(answer: Answer, wanted: str) -> None:
         raise UpstreamError(f"upstream answered with {kind[:80]!r} instead of {wanted}")
 
 
-async def _pump(answer: Answer, body: BodyRelay, out: EventStream, silence: SilenceWatch) -> None:
+async def _pump(answer: Answer, body: BodyRelay, out: Sink, silence: SilenceWatch) -> None:
     """The hot loop: one upstream read, at most one downstream write."""
     while piece := await answer.receive():
         data = body.feed(piece)
@@ -304,25 +234,6 @@ async def _pump(answer: Answer, body: BodyRelay, out: EventStream, silence: Sile
             await out.send(data)
         silence.heard = trio.current_time()
     await out.finish(body.finish())
-
-
-def _read(exchange: Exchange, downstream: Dialect) -> Job:
-    request = exchange.request
-    body = without_half_pairs(request.body)
-    envelope = peek(body)
-    exchange.note.model = envelope.model[:100]
-    exchange.note.thinking = envelope.thinks
-    announce(exchange)
-    return Job(
-        body=body,
-        asked=envelope.model,
-        stream=envelope.stream,
-        downstream=downstream,
-        initiator=initiator(envelope, subagent="x-claude-code-agent-id" in request.headers),
-        vision=has_image(envelope, body),
-        betas=request.headers.get("anthropic-beta"),
-        request_id=exchange.request_id,
-    )
 
 
 async def _drain(answer: Answer) -> None:
@@ -340,11 +251,11 @@ def _header_value(text: str) -> str:
     return "".join(character if " " <= character <= "~" else "?" for character in text).strip()
 
 
-def _reply_headers(answer: Answer, account: Account, watch: Stopwatch) -> list[tuple[str, str]]:
-    return [*passed_on(answer), *_own_headers(account.label, watch)]
+def reply_headers(answer: Answer, account: Account, watch: Stopwatch) -> list[tuple[str, str]]:
+    return [*passed_on(answer), *own_headers(account.label, watch)]
 
 
-def _own_headers(label: str, watch: Stopwatch) -> list[tuple[str, str]]:
+def own_headers(label: str, watch: Stopwatch) -> list[tuple[str, str]]:
     return [
         ("x-copilot-trio-account", _header_value(label)),
         ("x-copilot-trio-overhead-ms", f"{watch.overhead_ms():.2f}"),

@@ -87,6 +87,7 @@ class WebSearch(msgspec.Struct, frozen=True):
     id: str
     query: str
     hits: tuple[SearchHit, ...] = ()
+    error: str = ""  # Anthropic's code, where there was no search
 
 
 Part = Text | Refusal | Image | Document | Thinking | RedactedThinking | ToolCall | ToolResult | WebSearch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import itertools
@@ -32,9 +33,10 @@ from bench.processes import (
     resident_bytes,
     split_cores,
 )
+from bench.prompts import DIALECTS, MODELS, PAIRS, PATHS, SAME, Dialect, Pair, request_body, request_for
 from bench.relay import Framing
 from bench.report import Results, as_data, as_table, machine_line, readable
-from bench.rows import QUICK, Row, all_rows, request_body, request_for
+from bench.rows import QUICK, Row, all_rows
 from bench.targets import Rig, Target, command_target, known_targets, running_target
 from bench.upstream import Script
 
@@ -110,12 +112,22 @@ def get(port: int, path: str) -> tuple[int, dict[str, object]]:
         connection.close()
 
 
+def asking(dialect: Dialect, script: str, *, stream: bool = True, size: int = 0) -> bytes:
+    return post(PATHS[dialect], request_body(Pair(dialect, dialect), script, stream=stream, size=size))
+
+
 def chat(script: str, *, stream: bool = True, size: int = 0) -> bytes:
-    return post("/chat/completions", request_body("same", script, stream=stream, size=size))
+    return asking("chat", script, stream=stream, size=size)
 
 
-def messages(script: str, *, stream: bool = True) -> bytes:
-    return post("/v1/messages", request_body("native", script, stream=stream))
+def events_of(body: bytes) -> list[dict[str, object]]:
+    """The JSON of each frame of a stream of named events, each name being that of its type."""
+    events = []
+    for frame in body.decode().removesuffix("\n\n").split("\n\n"):
+        name, data = frame.split("\n")
+        events.append(msgspec.json.decode(data.removeprefix("data: "), type=dict[str, object]))
+        assert name == f"event: {events[-1]['type']}"
+    return events
 
 
 # ---- the upstream ----
@@ -143,6 +155,7 @@ def test_other_routes(rig: Rig) -> None:
         "gpt-5-mini": ["/chat/completions", "/responses"],
         "gpt-5.3-codex": ["/responses"],
         "claude-sonnet-4.5": ["/chat/completions", "/v1/messages"],
+        "claude-opus-4.6": ["/v1/messages"],
     }
 
 
@@ -164,35 +177,57 @@ def test_chat_stream_is_whole(rig: Rig, script: str) -> None:
 
 
 def test_messages_stream_is_whole(rig: Rig) -> None:
-    frames = body_of(rig.upstream_port, messages("events=9 stamp=1")).decode().split("\n\n")
-    assert frames[-2:] == ["data: [DONE]", ""]
-    types = []
-    for frame in frames[:-2]:
-        name, data = frame.split("\n")
-        event = msgspec.json.decode(data.removeprefix("data: "), type=dict[str, object])
-        assert name == f"event: {event['type']}"
-        types.append(event["type"])
+    body = body_of(rig.upstream_port, asking("messages", "events=9 stamp=1"))
+    types = [event["type"] for event in events_of(body.removesuffix(b"data: [DONE]\n\n"))]
     ends = ["content_block_stop", "message_delta", "message_stop"]
     assert types == ["message_start", "content_block_start", *["content_block_delta"] * 9, *ends]
 
 
-@pytest.mark.parametrize("request_", [chat("", stream=False), messages("", stream=False)], ids=["chat", "messages"])
-def test_answers_that_are_not_streamed_are_json(rig: Rig, request_: bytes) -> None:
-    answer = msgspec.json.decode(body_of(rig.upstream_port, request_), type=dict[str, object])
+def test_responses_stream_is_whole(rig: Rig) -> None:
+    body = body_of(rig.upstream_port, asking("responses", "events=9"))
+    events = events_of(body)
+    opening = ["created", "in_progress", "output_item.added", "content_part.added"]
+    closing = ["output_text.done", "content_part.done", "output_item.done", "completed"]
+    names = [*opening, *["output_text.delta"] * 9, *closing]
+    assert [event["type"] for event in events] == [f"response.{name}" for name in names]
+    assert all(list(event) == sorted(event) for event in events)
+    assert all(str(event["delta"]).startswith("@@") for event in events[4:13])
+    assert body.count(b"@@") == 9  # what repeats the text has no marks
+    last = msgspec.convert(events[-1]["response"], dict[str, object])
+    assert events[-1]["copilot_usage"]
+    assert last["usage"]
+    assert last["status"] == "completed"
+
+
+def test_every_event_of_a_responses_stream_has_another_id(rig: Rig) -> None:
+    ids = []
+    for event in events_of(body_of(rig.upstream_port, asking("responses", "events=8"))):
+        holder = msgspec.convert(event.get("item") or event.get("response") or event, dict[str, object])
+        ids.append(str(holder.get("item_id") or holder["id"]))
+    assert len(set(ids)) == len(ids) == 16
+    assert {len(base64.b64decode(blob, validate=True)) for blob in ids} == {298}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_answers_that_are_not_streamed_are_json(rig: Rig, dialect: Dialect) -> None:
+    answer = msgspec.json.decode(body_of(rig.upstream_port, asking(dialect, "", stream=False)), type=dict[str, object])
     assert answer["usage"]
     assert msgspec.json.encode(answer).count(b"@@") == 1
 
 
 def test_chunked_request_is_understood(rig: Rig) -> None:
-    body = request_body("same", "events=2")
+    body = request_body(Pair("chat", "chat"), "events=2")
     chunked = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:40], body[40:])) + b"0\r\n\r\n"
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert fetch(rig.upstream_port, head + chunked) == fetch(rig.upstream_port, chat("events=2"))
 
 
 def test_both_upstreams_send_the_same_events(both_rigs: tuple[Rig, Rig]) -> None:
-    for request in (chat("events=30"), chat("events=1000 burst=1"), messages("events=5"), messages("", stream=False)):
-        compiled, python = (fetch(rig.upstream_port, request) for rig in both_rigs)
+    for dialect, script in itertools.product(DIALECTS, ("events=30", "events=1000 burst=1")):
+        compiled, python = (fetch(rig.upstream_port, asking(dialect, script)) for rig in both_rigs)
+        assert compiled == python
+    for dialect in DIALECTS:
+        compiled, python = (fetch(rig.upstream_port, asking(dialect, "", stream=False)) for rig in both_rigs)
         assert compiled == python
 
 
@@ -207,8 +242,8 @@ def load(rig: Rig, plan: Plan, request: bytes) -> Outcome:
 
 @pytest.mark.parametrize("script", ["events=7", "events=7 burst=1", "events=7 delay_us=200"])
 def test_generator_counts_every_event(rig: Rig, script: str) -> None:
-    for request in (chat(script), messages(script)):
-        outcome = load(rig, Plan(rig.upstream_port, clients=3, requests=4, expect=7), request)
+    for dialect in DIALECTS:
+        outcome = load(rig, Plan(rig.upstream_port, clients=3, requests=4, expect=7), asking(dialect, script))
         assert (outcome.requests, outcome.errors, outcome.events) == (12, 0, 84), outcome.complaint
         assert outcome.first_event_us is not None
         assert outcome.first_event_us.count == 12
@@ -285,6 +320,36 @@ def test_generator_finds_marks_in_any_cut(framed: bytes, python: bool) -> None:
     assert outcome.lag_us.count == 1
 
 
+_REPEATING = b"""\
+event: response.output_text.delta
+data: {"type":"response.output_text.delta","delta":"@@0000000000000000001 @ one"}
+
+data: {"delta":{"content":"@@two"},"text":"and @@three"}\r
+data: {"choices":[{"delta" : {"content":"@@four"}}]}
+event: response.output_text.done
+data: {"type":"response.output_text.done","text":"@@0000000000000000001 @ one@@two @@three"}
+
+data: {"del@ta":"@@","delta":null,"\\"delta\\"":"x@@five"}
+data: {"text":"@@ \\"delta\\" @@0000000000000000001 and ""delt@@a"}
+
+"""
+
+
+@pytest.mark.parametrize("python", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3, 1 << 20])
+def test_generator_counts_marks_of_deltas_only(size: int, python: bool) -> None:
+    if not python and not compile_program("load"):
+        pytest.skip("no C compiler")
+    parts = [_REPEATING[at : at + size] for at in range(0, len(_REPEATING), size)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with dribbling_server(head + chunks) as port:
+        outcome = run_load(Plan(port, limit=20, expect=5), chat("events=5"), python=python)
+    assert (outcome.requests, outcome.errors, outcome.events) == (1, 0, 5), outcome.complaint
+    assert outcome.lag_us is not None
+    assert outcome.lag_us.count == 1
+
+
 # ---- the relay ----
 
 
@@ -295,12 +360,13 @@ def test_generator_finds_marks_in_any_cut(framed: bytes, python: bool) -> None:
         chat("events=2000 burst=1"),
         chat("events=3 delay_us=500"),
         chat("events=2", size=107_000),
-        messages("events=4"),
-        messages("", stream=False),
+        asking("messages", "events=4"),
+        asking("responses", "events=4"),
+        asking("responses", "", stream=False),
         post("/nowhere", b"{}"),
         b"GET /models HTTP/1.1\r\nhost: x\r\n\r\n",
     ],
-    ids=["stream", "burst", "slow", "large", "messages", "json", "missing", "get"],
+    ids=["stream", "burst", "slow", "large", "messages", "responses", "json", "missing", "get"],
 )
 def test_relay_passes_the_same_bytes(rig: Rig, relay: Target, request_: bytes) -> None:
     direct = fetch(rig.upstream_port, request_)
@@ -415,15 +481,58 @@ def test_targets_are_chosen_by_name() -> None:
 
 def test_target_that_cannot_translate_gets_the_upstream_request() -> None:
     relay, translating = Target("relay", translates=False), Target("other", prefix="/api")
-    assert request_for(relay, "translated", "events=1").startswith(b"POST /v1/chat/completions ")
-    assert request_for(relay, "native", "events=1").startswith(b"POST /v1/messages ")
-    assert request_for(translating, "translated", "events=1").startswith(b"POST /api/v1/messages ")
+    for client, upstream in PAIRS:
+        relayed, translated = (
+            request_for(target, Pair(client, upstream), "events=1") for target in (relay, translating)
+        )
+        assert relayed.startswith(f"POST {PATHS[upstream]} ".encode())
+        assert translated.startswith(f"POST /api{PATHS[client]} ".encode())
+        assert f'"model": "{MODELS[upstream]}"'.encode() in translated
 
 
-def test_large_request_is_about_as_large_as_it_says() -> None:
-    body = request_body("translated", "events=1", size=107_000)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_large_request_is_about_as_large_as_it_says(dialect: Dialect) -> None:
+    body = request_body(Pair(dialect, "chat"), "events=1", size=107_000)
     assert 95_000 < len(body) < 115_000
     assert msgspec.json.decode(body, type=dict[str, object])["model"] == "gpt-4.1"
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[tuple[Rig, Target]]:
+    with running_rig(python=compile_program("upstream") is None or compile_program("load") is None) as rig:
+        target = known_targets()["copilot-trio"]
+        try:
+            target.start(rig)
+            yield rig, target
+        finally:
+            target.stop()
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+def test_proxy_loses_and_doubles_no_event_of_any_pair(proxy: tuple[Rig, Target], pair: Pair) -> None:
+    rig, target = proxy
+    for script, events in (("events=7", 7), ("events=400 burst=1", 400)):
+        request = request_for(target, pair, script, size=107_000)
+        outcome = rig.load(Plan(target.port, clients=2, requests=2, expect=events), request)
+        assert (outcome.requests, outcome.errors) == (4, 0), outcome.complaint
+    request = request_for(target, pair, "", stream=False)
+    outcome = rig.load(Plan(target.port, clients=2, requests=2, expect=1), request)
+    assert (outcome.requests, outcome.errors) == (4, 0), outcome.complaint
+
+
+def test_every_pair_has_its_rows() -> None:
+    names = {row.name for row in all_rows(QUICK)}
+    assert len(PAIRS) == 9
+    assert {f"{kind}-{pair}" for kind in ("ttft", "ttft-large", "paced", "burst") for pair in PAIRS} < names
+    assert {f"json-{pair}" for pair in SAME} < names
+
+
+def test_rates_without_a_proxy_are_not_measured_twice() -> None:
+    rows = {row.name: row for row in all_rows(QUICK)}
+    direct, rig = Target("direct", translates=False), Rig(*split_cores(), upstream_port=free_port())
+    assert rows["paced-chat-messages"].measure(direct, rig) == rows["json-messages-chat"].measure(direct, rig) == {}
+    with pytest.raises(LoadFailedError):
+        rows["paced-messages-messages"].measure(direct, rig)
 
 
 def test_row_names_are_unique() -> None:
@@ -472,10 +581,12 @@ def test_table_and_data_have_the_same_numbers() -> None:
     results, rows = results_of_three_runs()
     results.fail("ttft", "half", "no answer")
     names = ["proxy", "half", "direct"]
+    rows.append(Row("again", "what it means", {"p50": "µs"}, no_numbers))
+    results.add("again", "proxy", {"p50": 1.0})
     lines = results.lines(rows, names)
     table = as_table("machine", rows, lines, names, results.failures)
     assert "300 (250..1 000)" in table
-    assert "- **ttft**: what it means" in table
+    assert "- **ttft, again**: what it means" in table
     assert "- ttft, half: no answer" in table
     assert len({line.count("|") for line in table.splitlines() if line.startswith("|")}) == 1
     data = json.loads(json.dumps(as_data("machine", lines, results.failures)))
@@ -502,16 +613,18 @@ def test_machine_line_names_what_measured() -> None:
 def test_bench_reports(tmp_path: Path, options: list[str]) -> None:
     file = tmp_path / "bench.json"
     command = [sys.executable, "-m", "bench", "--quick", "--targets", "relay,direct", "--json", str(file), *options]
-    command += ["--rows", "start-up|idle|ttft-same|paced-translated|slow"]
+    command += ["--rows", "start-up|idle|ttft-chat-chat|paced-messages-chat|paced-responses-responses|slow"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=CHECKOUT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     data = json.loads(file.read_text())
     assert data["failures"] == []
     numbers = {(line["row"], line["number"]): line["targets"] for line in data["rows"]}
     assert numbers["start-up", "ms"].keys() == {"relay"}
-    assert numbers["ttft-same", "p50"].keys() == {"relay", "direct"}
+    assert numbers["ttft-chat-chat", "p50"].keys() == {"relay", "direct"}
     assert numbers["slow-20", "lag p99"]["relay"]["median"] > 0
-    assert "| paced-translated " in done.stdout
+    assert numbers["paced-messages-chat", "rate"].keys() == {"relay"}
+    assert numbers["paced-responses-responses", "rate"].keys() == {"relay", "direct"}
+    assert "| paced-messages-chat " in done.stdout
 
 
 def test_bench_refuses_nonsense() -> None:

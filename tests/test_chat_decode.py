@@ -11,6 +11,8 @@ from copilot_trio.turn import (
     Event,
     Finished,
     Part,
+    Refusal,
+    RefusalDelta,
     Started,
     Text,
     TextDelta,
@@ -210,8 +212,8 @@ def test_arguments_for_a_call_that_is_closed_are_an_error(deltas: list[dict[str,
         said(*deltas)
 
 
-def test_a_refusal_text_is_text() -> None:
-    assert said({"refusal": "I won't."}) == [TextDelta("I won't.")]
+def test_a_refusal_is_told_apart_from_text() -> None:
+    assert said({"content": "Well. ", "refusal": "I won't."}) == [TextDelta("Well. "), RefusalDelta("I won't.")]
 
 
 def test_empty_deltas_are_no_events() -> None:
@@ -297,11 +299,12 @@ def tool(call_id: str | None, arguments: str) -> dict[str, object]:
             "end_turn",
         ),
         ([choice("length", content="Cut o")], [Text("Cut o")], "max_tokens"),
-        ([choice("content_filter", content=None, refusal="No.")], [Text("No.")], "refusal"),
+        ([choice("content_filter", content=None, refusal="No.")], [Refusal("No.")], "refusal"),
+        ([choice(content="Well.", refusal="No.")], [Text("Well."), Refusal("No.")], "end_turn"),
         ([choice("content_filter", content=None)], [], "refusal"),
     ],
     ids=["text", "split choices", "split with stop first", "opaque in the second choice", "thinking", "length",
-         "refusal", "filtered"],
+         "refusal", "text and refusal", "filtered"],
 )  # fmt: skip
 def test_a_whole_reply_is_read(choices: list[dict[str, object]], parts: list[Part], reason: str) -> None:
     turn = parse_answer(reply(*choices))

@@ -8,8 +8,23 @@ from recordings import GEMINI, GPT, GPT5, OPUS, SONNET
 
 from copilot_trio.dialects.chat.render import clamp_effort, render_request
 from copilot_trio.dialects.messages.parse import parse_request
+from copilot_trio.errors import BadRequest
 from copilot_trio.models.model import Model
-from copilot_trio.turn import Conversation, Message, Reasoning, Text, Tool
+from copilot_trio.turn import (
+    Conversation,
+    Image,
+    Message,
+    Part,
+    Reasoning,
+    Refusal,
+    SearchHit,
+    SearchTool,
+    Text,
+    Thinking,
+    Tool,
+    ToolChoice,
+    WebSearch,
+)
 
 HI = {"role": "user", "content": "hi"}
 CACHE = {"type": "ephemeral"}
@@ -279,6 +294,79 @@ def test_what_has_no_counterpart_is_left_out(field: str) -> None:
     assert field.encode() not in request(**fields)
 
 
+TALK = Conversation((Message("user", (Text("hi"),)),))
+
+
+def sent(model: Model = GPT, **fields: Any) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(render_request(msgspec.structs.replace(TALK, **fields), model))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"output_schema": msgspec.Raw(b"{}"), "output_name": "n", "output_strict": True},
+            {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}},
+        ),
+        (
+            {"output_schema": msgspec.Raw(b"{}"), "output_strict": False},
+            {"type": "json_schema", "json_schema": {"name": "output", "schema": {}, "strict": False}},
+        ),
+        ({"output_json": True}, {"type": "json_object"}),
+    ],
+    ids=["named and strict", "not strict", "any JSON"],
+)
+def test_the_form_of_an_answer_has_its_counterpart(fields: dict[str, Any], expected: object) -> None:
+    assert sent(**fields)["response_format"] == expected
+
+
+@pytest.mark.parametrize(("model", "known"), [(GPT5, True), (GPT, False), (SONNET, False), (GEMINI, False)])
+def test_verbosity_is_for_models_that_know_it(model: Model, known: bool) -> None:
+    assert sent(model, verbosity="low").get("verbosity") == ("low" if known else None)
+
+
+def test_a_search_beside_tools_is_left_out_and_forced_it_is_not() -> None:
+    tool = Tool("f", "", msgspec.Raw(b"{}"))
+    body = sent(tools=(tool,), search=SearchTool(), tool_choice=ToolChoice("tool", "web_search"))
+    assert len(body["tools"]) == 1
+    assert "tool_choice" not in body
+
+
+def test_a_request_for_nothing_but_a_search_is_refused() -> None:
+    with pytest.raises(BadRequest, match="web search"):
+        sent(search=SearchTool())
+
+
+def test_an_images_detail_goes_on() -> None:
+    image = Image(url="https://x/y.png", detail="low")
+    conversation = Conversation((Message("user", (image,)),))
+    (part,) = msgspec.json.decode(render_request(conversation, GPT))["messages"][0]["content"]
+    assert part["image_url"] == {"url": "https://x/y.png", "detail": "low"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((Refusal("No."),), {"content": "No."}),
+        ((Text("Well. "), Refusal("No.")), {"content": "Well. No."}),
+        ((Thinking("h", "enc@rs_1"), Text("a")), {"content": "a", "reasoning_text": "h"}),
+        ((Thinking("", "redacted:UkVE"), Text("a")), {"content": "a"}),
+        ((Thinking("h", "s"), Thinking("", "e@i")), {"content": "", "reasoning_text": "h", "reasoning_opaque": "s"}),
+        (
+            (WebSearch("s", "q", (SearchHit("https://x", "X"),)), Text("a")),
+            {"content": "\n(searched the web: q)\n- X https://x\na"},
+        ),
+        ((WebSearch("s", "q", error="e"),), {"content": "\n(searched the web: q; it failed: e)\n"}),
+    ],
+    ids=["refusal", "text and refusal", "a Responses model's proof", "redacted", "the chat proof of two", "search",
+         "failed search"],
+)  # fmt: skip
+def test_what_other_dialects_answered_is_rendered(parts: tuple[Part, ...], expected: dict[str, object]) -> None:
+    conversation = Conversation((Message("assistant", parts),))
+    assert msgspec.json.decode(render_request(conversation, GPT))["messages"] == [{"role": "assistant", **expected}]
+
+
 # ---- reasoning
 
 ENABLED = {"type": "enabled", "budget_tokens": 10000}
@@ -298,6 +386,7 @@ ENABLED = {"type": "enabled", "budget_tokens": 10000}
         (GPT5, {"thinking": ENABLED}, {"reasoning_effort": "medium"}),
         (GPT5, {"thinking": {"type": "enabled", "budget_tokens": 31999}}, {"reasoning_effort": "high"}),
         (GEMINI, {"thinking": {"type": "disabled"}}, {}),
+        (GEMINI, {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}, {"thinking_budget": 4096}),
         (GEMINI, {"thinking": ENABLED}, {"thinking_budget": 10000}),
         (GEMINI, {"thinking": {"type": "adaptive"}}, {"thinking_budget": 32768}),
         (GEMINI, {"thinking": {"type": "enabled", "budget_tokens": 99999}}, {"thinking_budget": 32768}),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import pytest
 
-from copilot_trio.dialects.envelope import has_image, initiator, peek
+from copilot_trio.dialects.envelope import has_image, initiator, is_responses_shaped, peek
 from copilot_trio.errors import BadRequest
 
 
@@ -54,9 +56,14 @@ def test_no_stream_is_asked_for_by_default(stream: bool | None) -> None:
         (b'{"model":"m","messages":"hi"}', r"\$\.messages"),
         (b'{"model":"m","messages":[{}],"stream":"yes"}', r"\$\.stream"),
         (b'{"model":"m","messages":[{}],"thinking":true}', r"\$\.thinking"),
+        (b'{"model":"m","messages":5}', r"\$\.messages"),
+        (b'{"model":"m","input":"hi"}', "messages"),
+        (b'{"model":"m","input":5,"messages":[{}]}', r"\$\.input"),
+        (b'{"model":"m","messages":[{}],"reasoning":"low"}', r"\$\.reasoning"),
     ],
     ids=["empty", "cut off", "a list", "not UTF-8", "deep", "no model", "empty model", "null model", "odd model",
-         "no messages", "null messages", "empty messages", "odd messages", "odd stream", "odd thinking"],
+         "no messages", "null messages", "empty messages", "odd messages", "odd stream", "odd thinking",
+         "a number for messages", "a string of input", "odd input", "odd reasoning"],
 )  # fmt: skip
 def test_what_no_upstream_could_read_is_refused_by_field(sent: bytes, names: str) -> None:
     with pytest.raises(BadRequest, match=names):
@@ -73,6 +80,11 @@ def test_what_no_upstream_could_read_is_refused_by_field(sent: bytes, names: str
         ({"reasoning_effort": "high"}, True),
         ({"reasoning_effort": "none"}, False),
         ({"reasoning_effort": "minimal"}, False),
+        ({"reasoning": {"effort": "low"}}, True),
+        ({"reasoning": {"summary": "auto"}}, True),
+        ({"reasoning": {"effort": "none", "summary": "auto"}}, False),
+        ({"reasoning": {}}, False),
+        ({"thinking": {"type": "disabled"}, "reasoning_effort": "low"}, True),
     ],
     ids=str,
 )
@@ -136,3 +148,126 @@ def test_a_subagent_is_an_agent_whatever_it_says() -> None:
 def test_an_image_is_found_where_one_can_be(message: object, answer: bool) -> None:
     sent = body(message)
     assert has_image(peek(sent), sent) is answer
+
+
+# ---- Responses
+
+
+def items(*given: object, **fields: object) -> bytes:
+    return msgspec.json.encode({"model": "m", "input": list(given), **fields})
+
+
+def said(role: str, *parts: Mapping[str, object]) -> dict[str, object]:
+    return {"type": "message", "role": role, "content": list(parts) or [{"type": "input_text", "text": "hi"}]}
+
+
+def of_type(kind: str, **fields: object) -> dict[str, object]:
+    return {"type": kind, "call_id": "c", **fields}
+
+
+ASKED = said("user")
+NOTICE = said("user", {"type": "input_text", "text": '<subagent_notification>\n{"agent_path":"x"}'})
+ANSWER = of_type("function_call_output", output="r")
+IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "high"}
+
+
+def test_a_responses_request_is_read_by_its_input() -> None:
+    envelope = peek(items(ASKED, instructions="be brief", stream=True, reasoning={"effort": "low"}), "responses")
+    assert (envelope.model, envelope.stream, len(envelope.messages)) == ("m", True, 1)
+    assert (envelope.instructions, envelope.reasoning) == ("be brief", {"effort": "low"})
+
+
+@pytest.mark.parametrize(
+    ("sent", "names"),
+    [
+        (b'{"model":"m"}', "input"),
+        (b'{"model":"m","input":null}', "input"),
+        (b'{"model":"m","input":[]}', "input"),
+        (b'{"model":"m","input":""}', "input"),
+        (b'{"model":"m","input":{}}', r"\$\.input"),
+        (b'{"model":"m","messages":[{}]}', "input"),
+        (b'{"input":"hi"}', "model"),
+        (b'{"model":"m","input":"hi","instructions":["x"]}', r"\$\.instructions"),
+    ],
+    ids=["none", "null", "empty", "empty text", "odd", "messages instead", "no model", "odd instructions"],
+)
+def test_what_no_responses_upstream_could_read_is_refused_by_field(sent: bytes, names: str) -> None:
+    with pytest.raises(BadRequest, match=names):
+        peek(sent, "responses")
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        ({"input": [ASKED]}, True),
+        ({"input": [ASKED], "messages": None}, True),
+        ({"input": [ASKED], "messages": "none"}, True),
+        ({"input": [ASKED], "messages": [HI]}, False),
+        ({"input": "hi", "messages": [HI]}, False),
+        ({"messages": [HI]}, False),
+    ],
+    ids=["input only", "null messages", "odd messages", "both", "text and messages", "messages only"],
+)
+def test_a_responses_body_on_the_chat_route_is_known_by_its_shape(fields: dict[str, object], answer: bool) -> None:
+    assert is_responses_shaped(peek(msgspec.json.encode({"model": "m", **fields}))) is answer
+
+
+def test_the_messages_route_takes_messages_only() -> None:
+    with pytest.raises(BadRequest, match="messages"):
+        peek(items(ASKED), "messages")
+
+
+@pytest.mark.parametrize(
+    ("given", "who"),
+    [
+        ([ASKED], "user"),
+        ([{"role": "user", "content": "hi"}], "user"),
+        ([ASKED, said("assistant"), ASKED], "user"),
+        ([ASKED, of_type("function_call", name="f", arguments="{}"), ANSWER], "agent"),
+        ([ASKED, of_type("custom_tool_call_output", output=[{"type": "input_text", "text": "r"}])], "agent"),
+        ([ASKED, of_type("local_shell_call_output", output="r")], "agent"),
+        ([ASKED, of_type("computer_call_output", output={"type": "computer_screenshot"})], "agent"),
+        ([ASKED, said("assistant")], "agent"),
+        ([ASKED, {"role": "assistant", "content": "x"}], "agent"),
+        ([ASKED, of_type("reasoning", summary=[], content=None)], "agent"),
+        ([ASKED, of_type("function_call", name="f", arguments="{}")], "agent"),
+        ([ASKED, of_type("compaction_trigger")], "agent"),
+        ([ASKED, said("developer")], "user"),
+        ([ASKED, ANSWER, said("developer"), said("system")], "agent"),
+        ([of_type("additional_tools", role="developer", tools=[]), ASKED], "user"),
+        ([ASKED, ANSWER, NOTICE], "agent"),
+        ([ASKED, said("assistant"), ASKED, NOTICE], "user"),
+        ([ASKED, ANSWER, said("user", {"type": "input_text", "text": "about <subagent_notification>"})], "user"),
+        ([ASKED, ANSWER, said("user", IMAGE)], "user"),
+        ([NOTICE], "user"),
+        ([of_type("item_reference", id="x")], "user"),
+        ([of_type("mcp_approval_response", approve=True)], "user"),
+        ([ANSWER, of_type("never heard of")], "user"),
+        ([ANSWER, "odd"], "user"),
+        ([ANSWER, {"type": 5}], "user"),
+    ],
+)
+def test_who_began_the_turn_is_derived_from_the_newest_item(given: list[object], who: str) -> None:
+    assert initiator(peek(items(*given), "responses"), subagent=False) == who
+
+
+def test_a_string_of_input_is_a_persons() -> None:
+    assert initiator(peek(b'{"model":"m","input":"hi"}', "responses"), subagent=False) == "user"
+
+
+@pytest.mark.parametrize(
+    ("item", "answer"),
+    [
+        (said("user", IMAGE), True),
+        (of_type("function_call_output", output=[{"type": "input_text", "text": "a"}, IMAGE]), True),
+        (of_type("custom_tool_call_output", output=[IMAGE]), True),
+        (of_type("function_call_output", output='[{"type":"input_image"}]'), False),
+        (said("user", {"type": "input_text", "text": '{"type":"input_image"}'}), False),
+        (of_type("function_call_output", output={"type": "input_image"}), False),
+        (ASKED, False),
+    ],
+    ids=["in a message", "in an output", "in a custom output", "in an output's text", "as text", "no list", "none"],
+)
+def test_an_image_is_found_in_messages_and_outputs(item: object, answer: bool) -> None:
+    sent = items(item)
+    assert has_image(peek(sent, "responses"), sent) is answer

@@ -4,230 +4,82 @@ import json
 
 import msgspec
 import pytest
+from gate_cases import CHAT, HITS, MESSAGES, MISSES, MODERN, QUIET, REASONS, RESPONSES, Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import OPUS, SONNET
+from recordings import GPT, GPT5, OPUS, SONNET
 from test_splice import JSON, SPACE, is_subsequence, pairs
 
-from copilot_trio.dialects.gate import RULES, GateSettings, pass_betas, pass_gate, without_thinking
+from copilot_trio.dialects.gate import RULES, GateSettings, pass_betas, pass_gate
 from copilot_trio.models.model import Model, Supports
 
 DEFAULT = GateSettings()
 
 
-def supporting(model: Model, **changes: object) -> Model:
-    supports = msgspec.structs.replace(model.supports, **changes)
-    return msgspec.structs.replace(model, capabilities=msgspec.structs.replace(model.capabilities, supports=supports))
-
-
-MODERN = supporting(OPUS, context_editing=True, tool_search=True)
-PLAIN = supporting(SONNET, max_thinking_budget=0, min_thinking_budget=0)
-
-
-def gated(
-    body: bytes, model: Model = SONNET, settings: GateSettings = DEFAULT, endpoint: str = "/v1/messages"
-) -> bytes:
+def gated(body: bytes, model: Model = SONNET, settings: GateSettings = DEFAULT, endpoint: str = MESSAGES) -> bytes:
     return pass_gate(body, endpoint, model, settings, rename=False)
 
 
-# field of RULES, body, what is left, by which model
-HITS: list[tuple[str, bytes, bytes, Model]] = [
-    ("safeguards", b'{"model":"m","safeguards":[{"home":"/home/x"}],"a":1}', b'{"model":"m","a":1}', MODERN),
-    ("context_management", b'{"a":1, "context_management" : {"edits":[]}}', b'{"a":1}', SONNET),
-    ("inference_geo", b'{"inference_geo":"eu","a":1}', b'{"a":1}', MODERN),
-    (
-        "thinking.display",
-        b'{"thinking":{"type":"adaptive","display":"omitted"}}',
-        b'{"thinking":{"type":"adaptive"}}',
-        OPUS,
-    ),
-    (
-        "thinking",
-        b'{"max_tokens":64000,"thinking":{"type":"adaptive"}}',
-        b'{"max_tokens":64000,"thinking":{"type":"enabled","budget_tokens":32000}}',
-        SONNET,
-    ),
-    (
-        "thinking",
-        b'{"max_tokens":5000,"thinking":{"display":"omitted","type":"adaptive"}}',
-        b'{"max_tokens":5000,"thinking":{"type":"enabled","budget_tokens":4999}}',
-        SONNET,
-    ),
-    ("thinking", b'{"max_tokens":1000,"thinking":{"type":"adaptive"}}', b'{"max_tokens":1000}', SONNET),
-    ("thinking", b'{"thinking":{"type":"adaptive"},"a":1}', b'{"a":1}', PLAIN),
-    (
-        "thinking",
-        b'{"max_tokens":4000,"thinking":{"type":"enabled","budget_tokens": 31999 }}',
-        b'{"max_tokens":4000,"thinking":{"type":"enabled","budget_tokens": 3999 }}',
-        SONNET,
-    ),
-    (
-        "thinking",
-        b'{"max_tokens":4000,"thinking":{"type":"enabled","budget_tokens":1}}',
-        b'{"max_tokens":4000,"thinking":{"type":"enabled","budget_tokens":1024}}',
-        SONNET,
-    ),
-    (
-        "thinking",
-        b'{"max_tokens":1024,"thinking":{"type":"enabled","budget_tokens":1024}}',
-        b'{"max_tokens":1024}',
-        SONNET,
-    ),
-    ("output_config.effort", b'{"output_config":{"effort":"high"},"a":1}', b'{"a":1}', SONNET),
-    (
-        "output_config.effort",
-        b'{"output_config":{"format":{"type":"json_schema"}, "effort":"high"}}',
-        b'{"output_config":{"format":{"type":"json_schema"}}}',
-        SONNET,
-    ),
-    (
-        "output_config.effort",
-        b'{"output_config":{ "effort" : "max" }}',
-        b'{"output_config":{ "effort" : "high" }}',
-        OPUS,
-    ),
-    (
-        "tools[].defer_loading",
-        b'{"tools":[{"name":"a","defer_loading":true},{"defer_loading":false,"name":"b"}]}',
-        b'{"tools":[{"name":"a"},{"name":"b"}]}',
-        SONNET,
-    ),
-    (
-        "tool_reference",
-        b'{"messages":[{"content":[{"type":"tool_result","content":[{"type":"tool_reference","tool_name":"Bash"}]}]}]}',
-        (
-            b'{"messages":[{"content":[{"type":"tool_result","content":'
-            b'[{"type":"text","text":"Tool Bash is now available."}]}]}]}'
-        ),
-        SONNET,
-    ),
-    (
-        'messages[].role "system"',
-        b'{"messages":[{"role":"system","content":"env \\u00e9"},{"role":"user","content":"hi"}]}',
-        (
-            b'{"messages":[{"role":"user","content":"<system-reminder>\\nenv \\u00e9\\n</system-reminder>"},'
-            b'{"role":"user","content":"hi"}]}'
-        ),
-        MODERN,
-    ),
-    (
-        'messages[].role "system"',
-        (
-            b'{"messages":[{"role":"system","output_config":{"effort":"low"},"content":'
-            b'[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}'
-        ),
-        (
-            b'{"messages":[{"role":"user","content":'
-            b'[{"type":"text","text":"<system-reminder>\\na"},{"type":"text","text":"b\\n</system-reminder>"}]}]}'
-        ),
-        MODERN,
-    ),
-    (
-        'messages[].role "system"',
-        b'{"messages":[{"role":"system","content":""}]}',
-        b'{"messages":[{"role":"user","content":"<system-reminder>\\n\\n</system-reminder>"}]}',
-        MODERN,
-    ),
-    (
-        "system: x-anthropic-billing-header",
-        b'{"system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=1;"},{"type":"text","text":"You"}]}',
-        b'{"system":[{"type":"text","text":"You"}]}',
-        MODERN,
-    ),
-    (
-        "cache_control.scope",
-        (
-            b'{"system":[{"text":"a","cache_control":{"type":"ephemeral","scope":"global"}}],'
-            b'"tools":[{"name":"t","cache_control":{"scope":"global","type":"ephemeral"}}],'
-            b'"messages":[{"content":[{"type":"text","cache_control":{"type":"ephemeral","scope":"x","ttl":"1h"}}]}]}'
-        ),
-        (
-            b'{"system":[{"text":"a","cache_control":{"type":"ephemeral"}}],'
-            b'"tools":[{"name":"t","cache_control":{"type":"ephemeral"}}],'
-            b'"messages":[{"content":[{"type":"text","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}'
-        ),
-        MODERN,
-    ),
-    (
-        "cache_control on thinking",
-        (
-            b'{"messages":[{"role":"assistant","content":['
-            b'{"type":"thinking","thinking":"t","signature":"s","cache_control":{"type":"ephemeral"}},'
-            b'{"cache_control":{"type":"ephemeral"},"type":"redacted_thinking","data":"d"},'
-            b'{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}]}'
-        ),
-        (
-            b'{"messages":[{"role":"assistant","content":['
-            b'{"type":"thinking","thinking":"t","signature":"s"},'
-            b'{"type":"redacted_thinking","data":"d"},'
-            b'{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}]}'
-        ),
-        MODERN,
-    ),
-]
-
-# What looks like a hit, and is none.
-MISSES: list[tuple[str, bytes, Model]] = [
-    ("safeguards", b'{"messages":[{"role":"user","content":"\\"safeguards\\""}],"metadata":{"safeguards":1}}', SONNET),
-    ("context_management", b'{"context_management":{"edits":[]}}', MODERN),
-    ("inference_geo", b'{"metadata":{"inference_geo":"eu"}}', SONNET),
-    ("thinking.display", b'{"thinking":{"type":"adaptive","display":"summarized"}}', OPUS),
-    ("thinking", b'{"thinking":{"type":"adaptive"}}', OPUS),
-    ("thinking", b'{"max_tokens":9000,"thinking":{"type":"enabled","budget_tokens":8000}}', SONNET),
-    ("thinking", b'{"max_tokens":9000,"thinking":{"type":"disabled"}}', SONNET),
-    ("output_config.effort", b'{"output_config":{"effort":"high"}}', OPUS),
-    ("output_config.effort", b'{"output_config":{"format":{"effort":"high"}}}', SONNET),
-    ("tools[].defer_loading", b'{"tools":[{"name":"a","defer_loading":true}]}', MODERN),
-    ("tools[].defer_loading", b'{"tools":[{"name":"a","input_schema":{"defer_loading":true}}]}', SONNET),
-    ("tool_reference", b'{"messages":[{"content":[{"type":"tool_reference","tool_name":"Bash"}]}]}', MODERN),
-    ("tool_reference", b'{"messages":[{"content":[{"type":"text","text":"\\"tool_reference\\""}]}]}', SONNET),
-    ('messages[].role "system"', b'{"system":"x","messages":[{"role":"user","content":"system"}]}', SONNET),
-    (
-        "system: x-anthropic-billing-header",
-        b'{"system":[{"type":"text","text":"see x-anthropic-billing-header: y"}]}',
-        SONNET,
-    ),
-    ("system: x-anthropic-billing-header", b'{"messages":[{"content":"x-anthropic-billing-header: y"}]}', SONNET),
-    ("cache_control.scope", b'{"tools":[{"scope":1,"cache_control":{"type":"ephemeral"}}]}', SONNET),
-    (
-        "cache_control on thinking",
-        (
-            b'{"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"s"},'
-            b'{"type":"tool_use","cache_control":{"type":"ephemeral"}}]}]}'
-        ),
-        SONNET,
-    ),
-]
+def name_of(case: Case) -> str:
+    return f"{case.endpoint} {case.field}"
 
 
 def test_every_rule_is_tried_both_ways() -> None:
-    rules = {rule.field for rule in RULES}
-    assert {field for field, *_ in HITS} == {field for field, *_ in MISSES} == rules
+    rules = {(rule.endpoint, rule.field) for rule in RULES}
+    assert len(rules) == len(RULES)
+    assert {(case.endpoint, case.field) for case in HITS} == rules
+    assert {(case.endpoint, case.field) for case in MISSES} == rules
 
 
-@pytest.mark.parametrize(("field", "body", "left", "model"), HITS, ids=[hit[0] for hit in HITS])
-def test_what_upstream_refuses_is_cut_or_mapped(field: str, body: bytes, left: bytes, model: Model) -> None:
-    assert gated(body, model) == left
+def test_every_rule_says_why_and_who_says_so() -> None:
+    assert all(rule.reason and (".md §" in rule.source or "github.com/" in rule.source) for rule in RULES)
 
 
-@pytest.mark.parametrize(("field", "body", "model"), MISSES, ids=[miss[0] for miss in MISSES])
-def test_what_upstream_accepts_is_the_same_object(field: str, body: bytes, model: Model) -> None:
-    assert gated(body, model) is body
+@pytest.mark.parametrize("case", HITS, ids=name_of)
+def test_what_upstream_refuses_is_cut_or_mapped(case: Case) -> None:
+    assert gated(case.body, case.model, endpoint=case.endpoint) == case.left
 
 
-@pytest.mark.parametrize(("field", "body", "left", "model"), HITS, ids=[hit[0] for hit in HITS])
-def test_the_gate_has_nothing_more_to_do_the_second_time(field: str, body: bytes, left: bytes, model: Model) -> None:
-    assert gated(left, model) is left
+@pytest.mark.parametrize("case", MISSES, ids=name_of)
+def test_what_upstream_accepts_is_the_same_object(case: Case) -> None:
+    assert gated(case.body, case.model, endpoint=case.endpoint) is case.body
 
 
-@pytest.mark.parametrize(("field", "body", "left", "model"), HITS, ids=[hit[0] for hit in HITS])
-def test_rules_are_for_their_endpoint_only(field: str, body: bytes, left: bytes, model: Model) -> None:
-    assert gated(body, model, endpoint="/chat/completions") is body
+@pytest.mark.parametrize("case", HITS, ids=name_of)
+def test_the_gate_has_nothing_more_to_do_the_second_time(case: Case) -> None:
+    left = gated(case.body, case.model, endpoint=case.endpoint)
+    assert gated(left, case.model, endpoint=case.endpoint) is left
+
+
+@pytest.mark.parametrize("case", HITS, ids=name_of)
+def test_rules_are_for_their_endpoint_only(case: Case) -> None:
+    assert gated(case.body, case.model, endpoint="/embeddings") is case.body
+
+
+@pytest.mark.parametrize("case", HITS, ids=name_of)
+def test_what_is_left_is_json(case: Case) -> None:
+    json.loads(gated(case.body, case.model, endpoint=case.endpoint))
 
 
 def test_the_billing_header_can_be_kept() -> None:
     body = b'{"system":[{"type":"text","text":"x-anthropic-billing-header: y"}]}'
     assert gated(body, settings=GateSettings(keep_billing_header=True)) is body
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "tool"), [(MESSAGES, b"web_search_20250305"), (MESSAGES, b"web_fetch_1"), (RESPONSES, b"web_search")]
+)
+def test_web_search_can_be_let_through(endpoint: str, tool: bytes) -> None:
+    body = b'{"tools":[{"type":"%b","name":"s"}]}' % tool
+    assert gated(body, REASONS, GateSettings(web_search=True), endpoint) is body
+    assert gated(body, REASONS, endpoint=endpoint) == b'{"tools":[]}'
+
+
+def test_thinking_leaves_room_for_the_answer_that_is_sent_for() -> None:
+    body = b'{"max_tokens":64000,"thinking":{"type":"enabled","budget_tokens":31999},"stream":%b}'
+    whole, streamed = gated(body % b"false", QUIET), gated(body % b"true", QUIET)
+    assert whole == b'{"max_tokens":16000,"thinking":{"type":"enabled","budget_tokens":15999},"stream":false}'
+    assert streamed == b'{"max_tokens":32000,"thinking":{"type":"enabled","budget_tokens":31999},"stream":true}'
 
 
 CLAUDE_CODE = b"""{ "model" : "claude-sonnet-4-5-20250929", "safeguards":[{"home":"/home/x"}],
@@ -309,6 +161,52 @@ def test_cut_fields_are_gone_and_the_others_have_their_bytes(fields: list[tuple[
     assert is_subsequence(left, body)
 
 
+WORDS = st.sampled_from(
+    [
+        "adaptive", "any", "assistant", "auto", "custom", "developer", "enabled", "ephemeral", "function",
+        "function_call", "function_call_output", "high", "input_image", "m", "max", "reasoning", "required", "system",
+        "text", "thinking", "tool", "tool_reference", "tool_result", "tool_use", "user", "web_search", "", " ", "a@b",
+    ]
+)  # fmt: skip
+KEYS = st.sampled_from(
+    [
+        "anyOf", "arguments", "budget_tokens", "cache_control", "call_id", "content", "defer_loading", "detail",
+        "display", "effort", "format", "function", "id", "input_schema", "json_schema", "name", "output", "properties",
+        "reasoning_content", "reasoning_opaque", "role", "schema", "scope", "signature", "text", "thinking", "type",
+    ]
+)  # fmt: skip
+ODD = st.recursive(
+    WORDS | st.integers(-5, 99_999) | st.floats(0, 2) | st.none() | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+MESSAGE = st.fixed_dictionaries(
+    {"role": WORDS, "content": st.lists(st.dictionaries(KEYS, ODD, max_size=4), max_size=3) | ODD},
+    optional=dict.fromkeys(("cache_control", "reasoning_content", "reasoning_opaque", "tool_calls", "type"), ODD),
+)
+TOP = st.dictionaries(
+    st.sampled_from(
+        [
+            "cache_control", "context_management", "effort", "input", "max_completion_tokens", "max_output_tokens",
+            "max_tokens", "messages", "model", "output_config", "reasoning", "reasoning_effort", "stream", "system",
+            "temperature", "thinking", "thinking_budget", "tool_choice", "tools", "top_k",
+        ]
+    ),
+    ODD | st.lists(MESSAGE, max_size=3),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(TOP, st.sampled_from([MESSAGES, CHAT, RESPONSES]), st.sampled_from([GPT, GPT5, OPUS, SONNET, REASONS]))
+def test_whatever_comes_in_json_goes_out_and_passes_again(
+    fields: dict[str, object], endpoint: str, model: Model
+) -> None:
+    body = msgspec.json.encode(fields)
+    left = gated(body, model, endpoint=endpoint)
+    json.loads(left)
+    assert gated(left, model, endpoint=endpoint) == left
+
+
 @pytest.mark.parametrize(
     ("model", "header", "passed"),
     [
@@ -329,39 +227,6 @@ def test_cut_fields_are_gone_and_the_others_have_their_bytes(fields: list[tuple[
 )
 def test_only_known_betas_pass(model: Model, header: str | None, passed: str | None) -> None:
     assert pass_betas(header, model) == passed
-
-
-THINKING = b'{"type":"thinking","thinking":"t","signature":"s"}'
-REDACTED = b'{"type":"redacted_thinking","data":"d"}'
-CALL = b'{"type":"tool_use","id":"t","name":"n","input":{"type":"thinking"}}'
-
-
-@pytest.mark.parametrize(
-    ("content", "left"),
-    [
-        (b"[%b, %b]" % (THINKING, CALL), b"[%b]" % CALL),
-        (b"[%b,%b,%b]" % (REDACTED, CALL, THINKING), b"[%b]" % CALL),
-        (b"[%b]" % THINKING, b'[{"type":"text","text":"(thinking left out)"}]'),
-        (b'"thinking"', b'"thinking"'),
-        (b"[%b]" % CALL, b"[%b]" % CALL),
-    ],
-    ids=["before a call", "around a call", "nothing else", "a string", "none"],
-)
-def test_without_thinking_every_block_of_it_is_cut(content: bytes, left: bytes) -> None:
-    body = b'{"model":"m" , "messages":[{"role":"user","content":"hi"},{"role":"assistant","content":%b}]}'
-    assert without_thinking(body % content) == body % left
-
-
-def test_without_thinking_a_chat_body_loses_its_own_names_for_it() -> None:
-    body = (
-        b'{"messages":[{"role":"assistant","content":"x","reasoning_text":"t","reasoning_opaque":"o","tool_calls":[]}]}'
-    )
-    assert without_thinking(body) == b'{"messages":[{"role":"assistant","content":"x","tool_calls":[]}]}'
-
-
-def test_a_body_without_thinking_is_the_same_object() -> None:
-    body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
-    assert without_thinking(body) is body
 
 
 def test_what_the_gate_makes_is_still_json() -> None:

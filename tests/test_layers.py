@@ -16,7 +16,7 @@ LAYERS: dict[str, int] = {
     "upstream.dechunk": 0, "usage.note": 0, "github.hosts": 1,
     "config": 1, "accounts": 1, "models": 1, "usage": 1, "logs": 1,
     "server": 2, "upstream": 2, "github": 2, "accounts.store": 2,
-    "relay": 3, "api": 4, "twin": 4, "app": 5, "cli": 6,
+    "job": 3, "attempt": 3, "websearch": 3, "relay": 3, "api": 4, "twin": 4, "app": 5, "cli": 6,
 }  # fmt: skip
 EDGES = ("server", "upstream", "github")
 IO = {"trio", "httpcore", "h11", "socket", "ssl", "sqlite3", "time", "random", "threading", "logging", "asyncio", "os"}

@@ -17,6 +17,10 @@ from copilot_trio.turn import (
     Event,
     Finished,
     RedactedThinking,
+    Refusal,
+    RefusalDelta,
+    Searched,
+    SearchHit,
     Started,
     Text,
     TextDelta,
@@ -28,6 +32,7 @@ from copilot_trio.turn import (
     ToolCallStarted,
     Turn,
     Usage,
+    WebSearch,
 )
 
 FAILING = {"error-frame", "truncated"}
@@ -59,10 +64,10 @@ def encode(events: list[Event]) -> bytes:
 def check_nesting(stream: bytes, *, whole: bool = True) -> None:
     """Blocks are numbered from 0, closed before the next, and hold deltas of their own kind only."""
     kinds = {
-        "text_delta": "text",
-        "thinking_delta": "thinking",
-        "signature_delta": "thinking",
-        "input_json_delta": "tool_use",
+        "text_delta": {"text"},
+        "thinking_delta": {"thinking"},
+        "signature_delta": {"thinking"},
+        "input_json_delta": {"tool_use", "server_tool_use"},
     }
     opened, current, types = -1, None, []
     for event in events_in(stream):
@@ -76,7 +81,8 @@ def check_nesting(stream: bytes, *, whole: bool = True) -> None:
                 assert body["index"] == opened
                 current = body["content_block"]["type"]
             case "content_block_delta":
-                assert (body["index"], kinds[body["delta"]["type"]]) == (opened, current)
+                assert body["index"] == opened
+                assert current in kinds[body["delta"]["type"]]
             case "content_block_stop":
                 assert current is not None
                 assert body["index"] == opened
@@ -170,7 +176,11 @@ def test_the_usage_is_known_at_the_end() -> None:
 
 # ---- the encoder by itself
 
-TEXT, THINK, SIGN = TextDelta("t"), ThinkingDelta("h"), ThinkingSigned("s")
+TEXT, THINK, SIGN, REFUSE = TextDelta("t"), ThinkingDelta("h"), ThinkingSigned("s"), RefusalDelta("r")
+HIDDEN = ThinkingSigned("redacted:UkVE")
+FOUND = WebSearch("ws:1", 'a "b"', (SearchHit("https://x", "X"),))
+SEARCH = Searched(FOUND)
+HIT = {"type": "web_search_result", "url": "https://x", "title": "X", "page_age": None, "encrypted_content": ""}
 ENDS = Finished("end_turn", Usage())
 CALLS = st.lists(st.sampled_from(['{"a":', "1}", "{}"]), max_size=3)
 
@@ -181,7 +191,7 @@ def turns(draw: st.DrawFn) -> list[Event]:
     calls = 0
     for _ in range(draw(st.integers(0, 8))):
         if draw(st.booleans()):
-            events.append(draw(st.sampled_from([TEXT, THINK, SIGN])))
+            events.append(draw(st.sampled_from([TEXT, THINK, SIGN, REFUSE, HIDDEN, SEARCH])))
         else:
             events.append(ToolCallStarted(calls, f"call_{calls}", "f"))
             events += [ToolCallDelta(calls, arguments) for arguments in draw(CALLS)]
@@ -205,10 +215,13 @@ def test_blocks_nest_for_every_turn(events: list[Event]) -> None:
         ([TEXT, SIGN, TEXT], ["text", "thinking", "text"]),
         ([THINK, SIGN, THINK, SIGN], ["thinking", "thinking"]),
         ([ToolCallStarted(0, "a", "f"), ToolCallStarted(1, "b", "f"), TEXT], ["tool_use", "tool_use", "text"]),
+        ([TEXT, REFUSE], ["text"]),
+        ([HIDDEN, HIDDEN, TEXT], ["redacted_thinking", "redacted_thinking", "text"]),
+        ([TEXT, SEARCH, SEARCH, TEXT], ["text", *["server_tool_use", "web_search_tool_result"] * 2, "text"]),
         ([], []),
     ],
     ids=["one text", "signed thinking", "thinking", "secret thinking", "signature in the middle", "two thoughts",
-         "tools without arguments", "nothing"],
+         "tools without arguments", "refusal", "redacted", "searches", "nothing"],
 )  # fmt: skip
 def test_each_kind_opens_its_own_block(events: list[Event], kinds: list[str]) -> None:
     stream = encode([Started("x", "m"), *events, ENDS])
@@ -221,6 +234,28 @@ def test_tool_arguments_come_as_deltas_never_in_the_start() -> None:
     stream = encode([Started("x", "m"), ToolCallStarted(0, "c", "f"), ToolCallDelta(0, '{"a":1}'), ENDS])
     start = next(event for event in events_in(stream) if event.name == "content_block_start")
     assert msgspec.json.decode(start.data)["content_block"] == {"type": "tool_use", "id": "c", "name": "f", "input": {}}
+
+
+def test_a_search_comes_with_its_query_its_results_and_its_count() -> None:
+    stream = encode([Started("x", "m"), SEARCH, TEXT, SEARCH, ENDS])
+    bodies = [msgspec.json.decode(event.data) for event in events_in(stream)]
+    starts = [body["content_block"] for body in bodies if body["type"] == "content_block_start"]
+    assert starts[0] == {"type": "server_tool_use", "id": "srvtoolu_ws_1", "name": "web_search", "input": {}}
+    assert starts[1] == {
+        "type": "web_search_tool_result",
+        "tool_use_id": "srvtoolu_ws_1",
+        "content": [HIT],
+    }
+    queries = [body["delta"]["partial_json"] for body in bodies if body.get("delta", {}).get("partial_json")]
+    assert [msgspec.json.decode(query) for query in queries] == [{"query": 'a "b"'}] * 2
+    assert bodies[-2]["usage"]["server_tool_use"] == {"web_search_requests": 2}
+
+
+def test_a_search_that_failed_says_why() -> None:
+    turn = Turn("x", "m", (WebSearch("srvtoolu_1", "q", error="unavailable"),), "end_turn", Usage())
+    use, result = msgspec.json.decode(render_answer(turn, AnswerContext("m")))["content"]
+    assert use["id"] == result["tool_use_id"] == "srvtoolu_1"
+    assert result["content"] == {"type": "web_search_tool_result_error", "error_code": "unavailable"}
 
 
 def test_the_client_sees_the_model_it_asked_for() -> None:
@@ -243,16 +278,34 @@ def test_usage_counts_the_cache_apart() -> None:
 
 
 def test_a_whole_answer_has_its_parts_in_order() -> None:
-    parts = (Thinking("h", "s"), RedactedThinking("d"), Text("t"), ToolCall("call:1", "f", '{"a": 1}'))
+    thoughts = (Thinking("h", "s"), RedactedThinking("d"), Thinking("", "redacted:e"))
+    parts = (*thoughts, FOUND, Text("t"), Refusal("r"), ToolCall("call:1", "f", '{"a": 1}'))
     answer = msgspec.json.decode(
         render_answer(Turn("chatcmpl-1", "up", parts, "tool_use", Usage(1, 2)), AnswerContext("asked"))
     )
     assert answer["content"] == [
         {"type": "thinking", "thinking": "h", "signature": "s"},
         {"type": "redacted_thinking", "data": "d"},
+        {"type": "redacted_thinking", "data": "e"},
+        {"type": "server_tool_use", "id": "srvtoolu_ws_1", "name": "web_search", "input": {"query": 'a "b"'}},
+        {
+            "type": "web_search_tool_result",
+            "tool_use_id": "srvtoolu_ws_1",
+            "content": [
+                {
+                    "type": "web_search_result",
+                    "url": "https://x",
+                    "title": "X",
+                    "page_age": None,
+                    "encrypted_content": "",
+                }
+            ],
+        },
         {"type": "text", "text": "t"},
+        {"type": "text", "text": "r"},
         {"type": "tool_use", "id": "call_1", "name": "f", "input": {"a": 1}},
     ]
+    assert answer["usage"]["server_tool_use"] == {"web_search_requests": 1}
     assert (answer["model"], answer["stop_reason"], answer["id"]) == ("asked", "tool_use", "msg_chatcmpl-1")
 
 

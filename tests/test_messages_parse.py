@@ -13,6 +13,7 @@ from copilot_trio.turn import (
     Part,
     Reasoning,
     RedactedThinking,
+    SearchTool,
     Text,
     Thinking,
     ToolCall,
@@ -129,9 +130,11 @@ def test_a_calls_input_keeps_its_bytes() -> None:
 @pytest.mark.parametrize(
     "block",
     [
-        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}},
+        {"type": "server_tool_use", "id": "s", "name": "code_execution", "input": {"code": "1"}},
+        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": 5}},
         {"type": "search_result", "source": "https://x", "title": "T", "content": [{"type": "text", "text": "c"}]},
-        {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"url": "https://x"}]},
+        {"type": "web_search_tool_result", "tool_use_id": "s", "content": "odd"},
+        {"type": "web_search_tool_result", "tool_use_id": "s", "content": {"type": "odd"}},
         {"type": "never_heard_of", "text": 5, "data": {"deep": [1]}},
     ],
     ids=lambda block: block["type"],
@@ -140,6 +143,53 @@ def test_a_block_that_we_do_not_know_is_told_as_json(block: dict[str, object]) -
     (part,) = parts_of(block)
     assert isinstance(part, Text)
     assert msgspec.json.decode(part.text) == block
+
+
+@pytest.mark.parametrize(
+    ("block", "text"),
+    [
+        (
+            {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "trio"}},
+            "\n(searched the web: trio)\n",
+        ),
+        (
+            {"type": "web_search_tool_result", "tool_use_id": "s", "content": [
+                {"type": "web_search_result", "url": "https://x", "title": "X", "page_age": "1 day"},
+                {"type": "web_search_result", "url": "https://y", "title": None, "page_age": None}]},
+            "\n(the search found 2)\n- X https://x (1 day)\n- https://y\n",
+        ),
+        (
+            {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
+            "\n(the search found nothing)\n",
+        ),
+        (
+            {"type": "web_search_tool_result", "tool_use_id": "s",
+             "content": {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"}},
+            "\n(the search failed: max_uses_exceeded)\n",
+        ),
+    ],
+    ids=["search", "results", "no results", "failure"],
+)  # fmt: skip
+def test_a_search_of_long_ago_is_told_in_words(block: object, text: str) -> None:
+    assert parts_of(block) == [Text(text)]
+
+
+def test_a_search_tool_is_no_tool_like_others() -> None:
+    location = {"type": "approximate", "city": "Paris"}
+    tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
+    domains = {"allowed_domains": ["a.example"], "blocked_domains": ["b.example"], "user_location": location}
+    conversation = parse(tools=[{"name": "f"}, tool | domains])
+    assert [found.name for found in conversation.tools] == ["f"]
+    search = conversation.search
+    assert search is not None
+    assert (search.allowed_domains, search.blocked_domains) == (("a.example",), ("b.example",))
+    assert msgspec.json.decode(search.location) == location
+    assert parse(tools=[tool | {"user_location": None}]).search == SearchTool()
+    assert parse(tools=[{"name": "f"}]).search is None
+
+
+def test_a_users_identity_goes_nowhere() -> None:
+    assert parse(metadata={"user_id": "somebody"}) == parse()
 
 
 def test_an_unknown_block_in_a_result_is_told_as_json() -> None:
@@ -234,7 +284,7 @@ def test_an_output_schema_is_read(config: object, schema: bytes | None) -> None:
         ({"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "file"}}]}]}, "file"),
         ({"max_tokens": "many"}, "max_tokens"),
         ({"system": 5}, "system"),
-        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "web_search_20250305"),
+        ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "bash_20250124"),
         ({"tool_choice": {"type": "whatever"}}, "tool_choice"),
         ({"stop_sequences": "x"}, "stop_sequences"),
         ({"thinking": {"budget_tokens": "x"}}, "thinking"),

@@ -128,6 +128,31 @@ ROWS = [
         400,
         "request",
     ),
+    Row(
+        "9 without figures",
+        400,
+        said("too many", "model_max_prompt_tokens_exceeded"),
+        ContextTooLong,
+        400,
+        "request",
+    ),
+    Row(
+        "10 as OpenAI says it",
+        400,
+        said("Your input exceeds the context window of this model.", "context_length_exceeded"),
+        ContextTooLong,
+        400,
+        "request",
+    ),
+    Row("10 by its code", 400, said("", "context_length_exceeded"), ContextTooLong, 400, "request"),
+    Row(
+        "10 as OpenAI said it",
+        400,
+        said("This model's maximum context length is 6 tokens. However, your messages resulted in 9 tokens.", ""),
+        ContextTooLong,
+        400,
+        "request",
+    ),
     Row("11", 400, said("invalid request body", "invalid_request_body"), UpstreamRefused, 400, "request"),
     Row("12", 400, said("", "invalid_request_body"), UpstreamRefused, 400, "request"),
     Row(
@@ -155,7 +180,7 @@ ROWS = [
         said("The encrypted content for item rs_1 could not be verified. Reason: item_id did not match."),
         UpstreamRefused,
         400,
-        "request",
+        "request", "strip_ids",
     ),
     Row(
         "16",
@@ -163,7 +188,7 @@ ROWS = [
         said("The encrypted content gAAA could not be verified.", "invalid_request_body"),
         UpstreamRefused,
         400,
-        "request",
+        "request", "drop_encrypted",
     ),
     Row(
         "17",
@@ -171,11 +196,20 @@ ROWS = [
         said("Encrypted function output content could not be decrypted or decoded.", "invalid_request_body"),
         UpstreamRefused,
         400,
-        "request",
+        "request", "drop_encrypted",
     ),
-    Row("18 as 400", 400, said(NOT_OURS, ""), UpstreamRefused, 400, "request"),
-    Row("18 as 401", 401, said(NOT_OURS, ""), UpstreamRefused, 400, "request"),
-    Row("18 as text", 401, NOT_OURS.encode(), UpstreamRefused, 400, "request"),
+    Row(
+        "16 by its code",
+        400,
+        said("no", "invalid_encrypted_content"),
+        UpstreamRefused,
+        400,
+        "request",
+        "drop_encrypted",
+    ),
+    Row("18 as 400", 400, said(NOT_OURS, ""), UpstreamRefused, 400, "request", "strip_ids"),
+    Row("18 as 401", 401, said(NOT_OURS, ""), UpstreamRefused, 400, "request", "strip_ids"),
+    Row("18 as text", 401, NOT_OURS.encode(), UpstreamRefused, 400, "request", "strip_ids"),
     Row("19", 400, said("gone", "previous_response_not_found"), UpstreamRefused, 400, "request"),
     Row("20", 400, said("no", "off_topic"), ContentFiltered, 400, "request"),
     Row("21", 400, b"Bad Request\n", UpstreamRefused, 400, "request"),
@@ -337,6 +371,41 @@ def test_a_model_that_is_not_offered_is_named_as_openai_does() -> None:
 def test_a_prompt_that_is_too_long_is_said_in_the_words_that_clients_compact_at() -> None:
     body = said("prompt token count of 138898 exceeds the limit of 64000", "")
     assert str(classify(400, {}, body, now=NOW).error).startswith("prompt is too long: 138898 tokens > 64000 maximum")
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "shown"),
+    [
+        (
+            "This model's maximum context length is 128000 tokens. However, your messages resulted in 130001 tokens.",
+            "context_length_exceeded",
+            "prompt is too long: 130001 tokens > 128000 maximum.",
+        ),
+        (
+            "Your input exceeds the context window of this model.",
+            "context_length_exceeded",
+            "prompt is too long: Your input exceeds the context window of this model.",
+        ),
+        ("", "context_length_exceeded", "prompt is too long: context_length_exceeded."),
+    ],
+    ids=["figures", "words", "a code"],
+)
+def test_a_prompt_too_long_in_a_vendors_words_is_said_in_those_too(message: str, code: str, shown: str) -> None:
+    error = classify(400, {}, said(message, code), now=NOW).error
+    assert str(error).startswith(shown)
+    assert error.code == "context_length_exceeded"
+
+
+def test_a_lost_response_keeps_its_code() -> None:
+    error = classify(400, {}, said("gone", "previous_response_not_found"), now=NOW).error
+    assert (error.status, error.code) == (400, "previous_response_not_found")
+
+
+@pytest.mark.parametrize("message", [NOT_OURS, NOT_OURS.upper(), f"bad request: {NOT_OURS}\n"])
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_foreign_item_is_never_the_tokens_fault(status: int, message: str) -> None:
+    for body in (message.encode(), said(message, ""), said(message, "bad_request", type="websocket_error")):
+        assert classify(status, {}, body, now=NOW).repair == "strip_ids"
 
 
 # ---- Retry-After

@@ -12,7 +12,8 @@ from world import World, chat, chat_text, error_of, events, messages, messages_t
 
 from copilot_trio.accounts.store import load_accounts, pause_of
 from copilot_trio.config import Config, TimeoutSettings
-from copilot_trio.relay import SilenceWatch, Stopwatch
+from copilot_trio.job import Stopwatch
+from copilot_trio.relay import SilenceWatch
 from copilot_trio.twin import Fault
 
 ANTHROPIC_ORDER = [

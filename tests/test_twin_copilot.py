@@ -6,7 +6,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from twin_client import DEV, EDITOR, Clock, chat, chunks, copilot, decoded, function, github, message, new_state
+from twin_client import (
+    DEV,
+    EDITOR,
+    HANDSHAKE,
+    Clock,
+    chat,
+    chunks,
+    copilot,
+    decoded,
+    function,
+    github,
+    message,
+    new_state,
+)
 
 from copilot_trio.twin import free_account
 from copilot_trio.twin.catalogue import MODELS, Usage, cost
@@ -14,6 +27,7 @@ from copilot_trio.twin.state import State
 
 CLASSIC = "checking third-party user token: bad request: Personal Access Tokens are not supported for this endpoint\n"
 NEW = {"x-github-api-version": "2026-06-01"}
+HOSTED = HANDSHAKE | {"host": "twin"}
 
 
 def copilot_token(state: State) -> str:
@@ -151,8 +165,28 @@ def test_what_is_not_there(method: str, path: str, status: int, body: bytes) -> 
     assert ("allow" in dict(reply.headers)) == (status == 405)
 
 
-def test_websockets_are_refused_by_status() -> None:
-    assert copilot(new_state(), "/responses", headers={"upgrade": "websocket"}).reply.status == 426
+def test_only_a_whole_handshake_opens_a_websocket() -> None:
+    def status(without: str = "", *, token: str = DEV, **changes: str) -> int:
+        sent = {name: value for name, value in (HOSTED | changes).items() if name != without}
+        return copilot(new_state(), "/responses", token=token, headers=sent).reply.status
+
+    assert status() == 101
+    assert status(connection="keep-alive, Upgrade", upgrade="WebSocket") == 101
+    for name in ("connection", "sec-websocket-key", "sec-websocket-version", "host"):
+        assert status(name) == 400
+    assert status(connection="close") == 400
+    assert status("upgrade") == status(upgrade="h2c") == 405
+    assert status(token="tid=unknown") == 401
+    assert status(token="") == 400
+    blocked = new_state()
+    blocked.accounts["octo-dev"].blocked = "spammy_user"
+    assert copilot(blocked, "/responses", headers=HOSTED).reply.status == 403
+
+
+def test_the_reply_to_a_handshake_names_the_request() -> None:
+    headers = dict(copilot(new_state(), "/responses", headers=HOSTED | {"x-request-id": "r1"}).reply.headers)
+    assert headers["x-request-id"] == "r1"
+    assert headers["x-github-request-id"]
 
 
 def test_success_headers() -> None:
@@ -213,6 +247,14 @@ def test_when_the_quota_is_gone_only_free_models_go_on() -> None:
     assert copilot(state, "/chat/completions", chat("hi", "claude-opus-4.6")).reply.status == 200
     assert state.accounts["octo-dev"].overage_count == 3
     assert state.accounts["octo-dev"].percent_remaining < 0
+
+
+def test_embeddings_are_no_chats() -> None:
+    account = free_account()
+    account.chat_remaining = 0
+    state = new_state(accounts=[account])
+    body = {"model": "text-embedding-3-small", "input": ["x"]}
+    assert copilot(state, "/embeddings", body, token=account.token).reply.status == 200
 
 
 def test_the_free_plan_runs_out_of_chats() -> None:

@@ -135,6 +135,7 @@ def test_usage_may_be_missing() -> None:
 
 @pytest.mark.parametrize(("field", "value"), [
     ("safeguards", {}), ("inference_geo", "eu"), ("nonsense", 1), ("context_management", {"edits": []}),
+    ("effort", "high"), ("cache_control", {"type": "ephemeral"}), ("speed", "fast"),
 ])  # fmt: skip
 def test_fields_that_are_not_known(field: str, value: Any) -> None:
     assert refusal(message("x", **{field: value})) == f"{field}: Extra inputs are not permitted"
@@ -160,8 +161,29 @@ def test_roles_and_prefill() -> None:
     assert "assistant message prefill" in refusal(
         message("x") | {"messages": [user, {"role": "assistant", "content": "x"}]}
     )
-    empty = {"role": "user", "content": [{"type": "text", "text": ""}]}
-    assert refusal(message("x") | {"messages": [empty]}) == "messages.0: text content blocks must be non-empty"
+    extra = user | {"output_config": {"effort": "high"}}
+    assert refusal(message("x") | {"messages": [extra]}) == "messages.0.output_config: Extra inputs are not permitted"
+
+
+def test_empty_and_unknown_blocks() -> None:
+    empty = {"type": "text", "text": ""}
+    for content in ([empty], [{"type": "tool_result", "tool_use_id": "t", "content": [empty]}]):
+        assert refusal(message("x") | {"messages": [{"role": "user", "content": content}]}).endswith(
+            "text content blocks must be non-empty"
+        )
+    assert refusal(message("x", system=[empty])) == "system: text content blocks must be non-empty"
+    assert refusal(message("x", system=[{"type": "image"}])) == "system.0.type: Input should be 'text'"
+    assert refusal(message("x") | {"messages": [{"role": "user", "content": ""}]}) == (
+        "messages.0: all messages must have non-empty content"
+    )
+    strange = {"role": "user", "content": [{"type": "input_text", "text": "x"}]}
+    assert refusal(message("x") | {"messages": [strange]}).startswith(
+        "messages.0.content.0: Input tag 'input_text' found using 'type' does not match any of the expected tags: "
+    )
+    listed = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": "{}"}]}
+    assert refusal(message("x") | {"messages": [listed]}) == (
+        "messages.0.content.0.tool_use.input: Input should be a valid dictionary"
+    )
 
 
 def test_betas() -> None:
@@ -171,15 +193,38 @@ def test_betas() -> None:
         "Unexpected value(s) `afk-mode-2026-01-31` for the `anthropic-beta` header. Please consult our documentation "
         "at docs.anthropic.com or try again without the header."
     )
-    assert send(message("x"), beta="interleaved-thinking-2025-05-14").status == 200
+    known = "interleaved-thinking-2025-05-14,context-management-2025-06-27,extended-cache-ttl-2025-04-11"
+    assert send(message("x"), beta=known).status == 200
+    assert "`claude-code-20250219`" in refusal(message("x"), headers={"anthropic-beta": "claude-code-20250219"})
 
 
 def test_tools() -> None:
     deferred = [TOOLS[0] | {"defer_loading": True}]
     assert refusal(message("x", tools=deferred)) == "tools.0.custom.defer_loading: Extra inputs are not permitted"
     assert copilot(new_state(), "/v1/messages", message("x", tools=deferred), headers=TOOL_SEARCH).reply.status == 200
-    combined = [{"name": "f", "input_schema": {"oneOf": []}}]
-    assert refusal(message("x", tools=combined)).startswith("tools.0.custom.input_schema: ")
+    for word in ("oneOf", "allOf", "anyOf"):
+        combined = [{"name": "f", "input_schema": {word: []}}]
+        assert refusal(message("x", tools=combined)).startswith("tools.0.custom.input_schema: ")
+    assert refusal(message("x", tools=[{"name": "f"}])) == "tools.0.custom.input_schema: Field required"
+    finder = [{"type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex"}]
+    assert "Input tag 'tool_search_tool_regex_20251119'" in refusal(message("x", tools=finder))
+    assert copilot(new_state(), "/v1/messages", message("x", tools=finder), headers=TOOL_SEARCH).reply.status == 200
+
+
+def test_tools_that_the_vendor_would_run() -> None:
+    search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
+    assert refusal(message("x", tools=[search])).endswith("use of the web search tool is not supported")
+    fetch = {"type": "web_fetch_20250910", "name": "web_fetch"}
+    assert refusal(message("x", tools=[fetch])).endswith("use of the web fetch tool is not supported")
+
+
+def test_references_to_tools_need_the_search_for_tools() -> None:
+    used = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "ToolSearch", "input": {}}]}
+    found = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "tool_reference", "tool_name": "f"}]}
+    messages = [{"role": "user", "content": "x"}, used, {"role": "user", "content": [found]}]
+    body = message("x") | {"messages": messages}
+    assert refusal(body).startswith("messages.2.content.0.tool_result.content.0: Input tag 'tool_reference' found")
+    assert copilot(new_state(), "/v1/messages", body, headers=TOOL_SEARCH).reply.status == 200
 
 
 def test_cache_control() -> None:
@@ -205,8 +250,61 @@ def test_thinking_settings() -> None:
     assert refusal(message("x", thinking={"type": "enabled"})).endswith("budget_tokens: Field required")
     assert "Input tag 'adaptive'" in refusal(message("x", thinking={"type": "adaptive"}))
     assert send(message("x", "claude-opus-4.6", thinking={"type": "adaptive"})).status == 200
-    forced = message("x", thinking=THINKING, tools=TOOLS, tool_choice={"type": "any"})
-    assert "tool_choice forces tool use" in refusal(forced)
+    assert "Input tag 'None'" in refusal(message("x", thinking={"budget_tokens": 2000}))
+    assert refusal(message("x", "claude-opus-4.7", thinking=THINKING)).startswith(
+        '"thinking.type.enabled" is not supported for this model.'
+    )
+
+
+@pytest.mark.parametrize(("thinking", "wanted"), [
+    ({"type": "adaptive", "display": "omitted"}, "thinking.adaptive.display: Input should be 'summarized'"),
+    (THINKING | {"display": "updates"}, "thinking.enabled.display: Input should be 'summarized'"),
+    ({"type": "adaptive", "budget_tokens": 2000}, "thinking.adaptive.budget_tokens: Extra inputs are not permitted"),
+    (THINKING | {"budget_tokens_max": 9}, "thinking.enabled.budget_tokens_max: Extra inputs are not permitted"),
+    ({"type": "disabled", "display": "summarized"}, "thinking.disabled.display: Extra inputs are not permitted"),
+])  # fmt: skip
+def test_members_of_thinking(thinking: dict[str, Any], wanted: str) -> None:
+    assert refusal(message("x", "claude-opus-4.6", thinking=thinking)) == wanted
+
+
+def test_a_summary_of_the_thinking_may_be_asked_for() -> None:
+    for thinking in ({"type": "adaptive", "display": "summarized"}, THINKING, {"type": "disabled"}):
+        assert send(message("x", "claude-opus-4.6", thinking=thinking)).status == 200
+
+
+@pytest.mark.parametrize(("beside", "wanted"), [
+    ({"temperature": 0.1}, "`temperature` may only be set to 1"), ({"top_k": 5}, "`top_k` must be unset"),
+    ({"top_p": 0.9}, "`top_p` must be greater"), ({"tool_choice": {"type": "any"}}, "tool_choice forces tool use"),
+    ({"tool_choice": {"type": "tool", "name": "read_file"}}, "tool_choice forces tool use"),
+])  # fmt: skip
+@pytest.mark.parametrize("thinking", [THINKING, {"type": "adaptive"}], ids=["enabled", "adaptive"])
+def test_what_cannot_stand_beside_thinking(thinking: dict[str, Any], beside: dict[str, Any], wanted: str) -> None:
+    body = message("x", "claude-opus-4.6", tools=TOOLS, **beside)
+    assert wanted in refusal(body | {"thinking": thinking})
+    assert send(body).status == 200
+    assert send(body | {"thinking": {"type": "disabled"}}).status == 200
+
+
+def test_what_can_stand_beside_thinking() -> None:
+    beside: dict[str, Any] = {"temperature": 1, "top_p": 1, "tool_choice": {"type": "auto"}}
+    assert send(message("x", thinking=THINKING, tools=TOOLS, **beside)).status == 200
+
+
+def test_output_config() -> None:
+    def config(value: dict[str, Any], model: str = "claude-opus-4.6") -> dict[str, Any]:
+        return message("x", model, output_config=value)
+
+    wanted = "output_config.effort: Input should be 'low', 'medium', 'high'"
+    assert refusal(config({"effort": "xhigh"})) == wanted
+    assert refusal(config({"effort": "high"}, "claude-sonnet-4.5")) == (
+        "This model does not support the effort parameter."
+    )
+    assert refusal(config({"task_budget": 1})) == "output_config.task_budget: Extra inputs are not permitted"
+    schema = {"type": "json_schema", "schema": {"type": "object"}}
+    nested = {"format": schema | {"json_schema": {}}}
+    assert refusal(config(nested)) == "output_config.format.json_schema: Extra inputs are not permitted"
+    assert send(config({"effort": "high", "format": schema})).status == 200
+    assert send(config({"effort": "xhigh"}, "claude-opus-4.7")).status == 200
 
 
 def replayed(state: State, thinking: dict[str, Any], model: str = "claude-sonnet-4.5") -> dict[str, Any]:

@@ -98,6 +98,59 @@ def test_namespaces_come_back() -> None:
     assert output[1]["namespace"] == "files"
 
 
+SEARCH = {"type": "web_search", "external_web_access": True}
+
+
+def test_a_search_and_what_it_found() -> None:
+    events = stream("tell me SCENARIO:search REPLY=news", tools=[*TOOLS, SEARCH])
+    kinds = [event["type"].removeprefix("response.") for event in events if "delta" not in event]
+    assert kinds == [
+        "created", "in_progress", "output_item.added", "web_search_call.in_progress", "web_search_call.searching",
+        "web_search_call.completed", "output_item.done", "output_item.added", "content_part.added",
+        "output_text.annotation.added", "output_text.annotation.added", "output_text.done", "content_part.done",
+        "output_item.done", "completed",
+    ]  # fmt: skip
+    assert "action" not in events[2]["item"]
+    search, answer = events[-1]["response"]["output"]
+    assert (search["type"], search["status"]) == ("web_search_call", "completed")
+    assert search["action"] == {"type": "search", "query": "tell me"}
+    [part] = answer["content"]
+    assert part["text"].startswith("news")
+    noted = [event for event in events if event["type"] == "response.output_text.annotation.added"]
+    assert [event["annotation"] for event in noted] == part["annotations"]
+    assert [event["annotation_index"] for event in noted] == [0, 1]
+    for number, citation in enumerate(part["annotations"]):
+        cited = part["text"][citation["start_index"] : citation["end_index"]]
+        assert cited == f"According to {citation['title']} it is so."
+        assert (citation["type"], citation["url"][:19]) == ("url_citation", "https://example.com")
+        assert number == part["annotations"].index(citation)
+    assert events[-1]["response"]["tool_usage"]["web_search"] == {"num_requests": 1}
+    assert events[0]["response"]["tool_usage"]["web_search"] == {"num_requests": 0}
+
+
+def test_when_the_twin_searches() -> None:
+    def kinds(**more: Any) -> list[str]:
+        return [item["type"] for item in decoded(ask("what is new?", **more))["output"]]
+
+    assert kinds(tools=[SEARCH]) == ["web_search_call", "message"]
+    assert kinds(tools=[*TOOLS, SEARCH]) == ["message"]
+    assert kinds(tools=[*TOOLS, SEARCH], tool_choice={"type": "web_search"}) == ["web_search_call", "message"]
+    without = decoded(ask("SCENARIO:search", tools=TOOLS))["output"]
+    assert [item["type"] for item in without] == ["message"]
+    assert ask("SCENARIO:err429", tools=[SEARCH]).status == 429
+
+
+def test_the_sources_of_a_search_only_if_asked_for() -> None:
+    [search, _] = decoded(ask("x", tools=[SEARCH], include=["web_search_call.action.sources"]))["output"]
+    assert [source["type"] for source in search["action"]["sources"]] == ["url", "url"]
+
+
+def test_a_search_may_be_replayed() -> None:
+    state = new_state()
+    search = decoded(ask("x", state, tools=[SEARCH]))["output"][0]
+    assert replay(state, search).status == 200
+
+
 def test_encrypted_content_only_if_asked_for() -> None:
     without = decoded(ask("SCENARIO:thinking"))["output"][0]
     assert without["encrypted_content"] is None
@@ -163,6 +216,9 @@ def test_other_endings() -> None:
     assert stream("SCENARIO:errmid")[-1]["type"] == "error"
     failed = stream("SCENARIO:errmid VARIANT:failed")[-1]
     assert (failed["type"], failed["response"]["error"]["code"]) == ("response.failed", "server_error")
+    twice = stream("SCENARIO:errmid VARIANT:doubleerror")[-2:]
+    assert [event["type"] for event in twice] == ["response.failed", "error"]
+    assert twice[1]["sequence_number"] == twice[0]["sequence_number"] + 1
     assert ask("SCENARIO:errmid").status == 500
     assert stream("SCENARIO:text VARIANT:nofinish")[-1]["type"] == "response.output_item.done"
 

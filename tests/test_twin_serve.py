@@ -209,6 +209,7 @@ async def test_a_tool_round_trip(nursery: trio.Nursery) -> None:
     body = chat("use get_weather for Paris", tools=[function("get_weather", WEATHER)])
     called = (await ask(nursery, twin, body)).json()["choices"][0]["message"]
     [call] = called["tool_calls"]
+    del called["padding"]  # which is not taken back
     body["messages"] += [called, {"role": "tool", "tool_call_id": call["id"], "content": "21 degrees"}]
     final = (await ask(nursery, twin, body)).json()["choices"][0]
     assert "21 degrees" in final["message"]["content"]

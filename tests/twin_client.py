@@ -9,6 +9,7 @@ import h11
 import msgspec
 import trio
 import trio.testing
+from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from copilot_trio.server.connection import Connection, Limits, Serving
 from copilot_trio.server.exchange import Handler
@@ -17,11 +18,17 @@ from copilot_trio.twin.copilot_routes import Served, serve
 from copilot_trio.twin.delivery import frame_bytes
 from copilot_trio.twin.github_routes import ROUTES
 from copilot_trio.twin.reply import Reply
-from copilot_trio.twin.state import Call, State
+from copilot_trio.twin.state import Call, CountTokens, State
 
 NOW = 1_790_000_000.0
 DEV = "ghu_SYNTHETICoctodev00000000000000000000"
 EDITOR = {"editor-version": "vscode/1.113.0"}
+HANDSHAKE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    "sec-websocket-version": "13",
+}
 WEATHER = {
     "type": "object",
     "properties": {
@@ -43,8 +50,21 @@ class Clock:
         return self.now
 
 
-def new_state(clock: Clock | None = None, accounts: list[Account] | None = None, *, seed: int = 1) -> State:
-    state = State(accounts or sample_accounts(), seed=seed, now=clock or Clock(), pace=0.0, device_interval=5.0)
+def new_state(
+    clock: Clock | None = None,
+    accounts: list[Account] | None = None,
+    *,
+    seed: int = 1,
+    count_tokens: CountTokens | None = None,
+) -> State:
+    state = State(
+        accounts or sample_accounts(),
+        seed=seed,
+        now=clock or Clock(),
+        pace=0.0,
+        device_interval=5.0,
+        count_tokens=count_tokens,
+    )
     state.base_url = "http://127.0.0.1:1"
     return state
 
@@ -158,6 +178,61 @@ class Client:
     ) -> Answer:
         await self.send(method, path, body, token=token, headers=headers)
         return await self.receive()
+
+
+class Socket:
+    """A WebSocket, and the stream below it where a test wants to break it."""
+
+    def __init__(self, connection: WebSocketConnection, stream: trio.abc.Stream | None = None) -> None:
+        self.connection = connection
+        self._stream = stream
+
+    async def vanish(self) -> None:
+        """Leave without a word."""
+        assert self._stream is not None
+        await trio.aclose_forcefully(self._stream)
+
+    async def create(self, prompt: object, model: str = "gpt-5.3-codex", **more: Any) -> None:
+        body = {"type": "response.create", "model": model, "input": prompt, "initiator": "user", **more}
+        await self.send(body)
+
+    async def send(self, frame: object) -> None:
+        await self.connection.send_message(frame if isinstance(frame, str) else msgspec.json.encode(frame).decode())
+
+    async def raw(self) -> str:
+        frame = await self.connection.get_message()
+        assert isinstance(frame, str)
+        return frame
+
+    async def event(self) -> Any:
+        return msgspec.json.decode(await self.raw())
+
+    async def events(self) -> list[Any]:
+        """Until the first terminal one."""
+        found: list[Any] = []
+        while not found or found[-1]["type"] not in ENDINGS:
+            found.append(await self.event())
+        return found
+
+    async def ask(self, prompt: object, model: str = "gpt-5.3-codex", **more: Any) -> list[Any]:
+        await self.create(prompt, model, **more)
+        return await self.events()
+
+
+ENDINGS = {"response.completed", "response.failed", "response.incomplete", "error"}
+
+
+async def open_socket(
+    nursery: trio.Nursery, handler: Handler, *, token: str = DEV, headers: Mapping[str, str] = {}
+) -> Socket:
+    """Through the real server, in memory. Not for refusals: trio-websocket raises those in a task of its own."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    nursery.start_soon(Connection(theirs, handler, Limits(), Serving()).serve)
+    sent = {"authorization": f"Bearer {token}", **headers}
+    extra = [(name.encode(), value.encode()) for name, value in sent.items()]
+    # Any stream would do, though its signature says otherwise.
+    connection = await wrap_client_stream(nursery, ours, "twin", "/responses", extra_headers=extra)  # type: ignore[arg-type]
+    return Socket(connection, ours)
 
 
 def new_twin(**options: Any) -> Twin:

@@ -70,6 +70,9 @@ class Pool(Protocol):
     def send(
         self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b""
     ) -> AbstractAsyncContextManager[Answer]: ...
+    def send_frame(
+        self, url: str, headers: Sequence[tuple[str, str]], frame: bytes
+    ) -> AbstractAsyncContextManager[Answer]: ...
     async def recycle(self) -> None: ...
     async def aclose(self) -> None: ...
 
@@ -85,6 +88,7 @@ class Account:
         self.warning: AccountPaused | None = None
         self.catalogue: Catalogue | None = None
         self.in_flight = 0
+        self.no_websocket_until = float("-inf")  # upstream refused one lately
         self._resting: dict[str, tuple[float, ProxyError]] = {}  # model ("" for all) -> until when, and why
 
     def __repr__(self) -> str:

@@ -28,7 +28,9 @@ from copilot_trio.errors import (
 from copilot_trio.unreadable import UNREADABLE
 
 Scope = Literal["request", "model", "account", "upstream", "warning"]
-Repair = Literal["none", "resend", "refresh_token", "reread_host", "switch_endpoint", "drop_thinking"]
+Repair = Literal[
+    "none", "resend", "refresh_token", "reread_host", "switch_endpoint", "drop_thinking", "strip_ids", "drop_encrypted"
+]
 
 MIN_COOLDOWN, MAX_COOLDOWN, DEFAULT_COOLDOWN = 1.0, 3600.0, 60.0  # seconds (product.md §4.2)
 
@@ -42,14 +44,21 @@ WINDOWS = {
     "user_weekly_rate_limited": "x-usage-ratelimit-weekly",
 }
 MODEL_RATE_LIMITS = {"user_model_rate_limited", "model_overloaded", "upstream_provider_rate_limit"}
+TOO_LONG_CODES = {"context_length_exceeded", "model_max_prompt_tokens_exceeded"}
 WARNINGS = ("terms of service", "access to this endpoint is forbidden")
 WARNING_IDS = ("spammy_user", "access_revoked", "programmatic_token_generation", "go_http_client", "suspended")
 
 _PROMPT_TOKENS = re.compile(r"prompt token count of (\d+) exceeds the limit of (\d+)")
 _PROMPT_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+)")
+_OVER_CONTEXT = re.compile(r"maximum context length is (\d+) tokens\D+(\d+) tokens")  # the limit comes first
+_CONTEXT_WINDOW = re.compile(r"exceeds the context window|prompt is too long|maximum context length", re.IGNORECASE)
 _SIGNATURE = re.compile(r"invalid [`'\"]?signature[`'\"]? in [`'\"]?thinking[`'\"]? block", re.IGNORECASE)
 _FEATURE = re.compile(r"not authorized to use this copilot feature|forbidden: access denied", re.IGNORECASE)
-_NOT_THE_TOKEN = re.compile(r"does not belong to this connection|invalid auto-mode selector", re.IGNORECASE)
+_NOT_THE_TOKEN = re.compile(r"invalid auto-mode selector", re.IGNORECASE)
+_ITEM_ID = re.compile(r"does not belong to this connection|item_id did not match", re.IGNORECASE)
+_ENCRYPTED = re.compile(
+    r"encrypted (?:function output )?content\b.*\bcould not be (?:verified|decrypted)", re.IGNORECASE | re.DOTALL
+)
 _WRONG_ENDPOINT = re.compile(r"not accessible via the \S+ endpoint")
 
 
@@ -150,7 +159,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float
         return _quota(said, retry_after)
     match status:
         case 400:
-            return _bad_request(said)
+            return bad_request(said)
         case 401:
             return _unauthorized(said, body)
         case 403 if _FEATURE.search(said.message):
@@ -192,14 +201,18 @@ def _refused(said: ErrorBody, status: int, default: str = "") -> UpstreamRefused
     return UpstreamRefused(said.message or fallback, status=status, code=said.code or None, param=said.param)
 
 
-def _bad_request(said: ErrorBody) -> Outcome:
-    found = _PROMPT_TOKENS.search(said.message) or _PROMPT_TOO_LONG.search(said.message)
-    if found:
-        return Outcome(ContextTooLong(int(found[1]), int(found[2])), "request")
+def bad_request(said: ErrorBody) -> Outcome:
+    """A 400."""
+    if too_long := context_too_long(said):
+        return Outcome(too_long, "request")
     if said.code == "unsupported_api_for_model" or _WRONG_ENDPOINT.search(said.message):
         return Outcome(_refused(said, 400), "request", "switch_endpoint")
     if _SIGNATURE.search(said.message):
         return Outcome(_refused(said, 400), "request", "drop_thinking")
+    if _ITEM_ID.search(said.message):
+        return Outcome(_refused(said, 400), "request", "strip_ids")
+    if said.code == "invalid_encrypted_content" or _ENCRYPTED.search(said.message):
+        return Outcome(_refused(said, 400), "request", "drop_encrypted")
     if said.code in {"model_not_supported", "model_not_available_for_integrator"}:
         return Outcome(_refused(ErrorBody(said.message, "model_not_found", "model"), 404), "request")
     if "off_topic" in said.code or "off_topic" in said.message:
@@ -209,7 +222,22 @@ def _bad_request(said: ErrorBody) -> Outcome:
     return Outcome(_refused(said, 400), "request")
 
 
+def context_too_long(said: ErrorBody) -> ContextTooLong | None:
+    """Rows 9 and 10, and the vendors' own words for it."""
+    if found := _PROMPT_TOKENS.search(said.message) or _PROMPT_TOO_LONG.search(said.message):
+        return ContextTooLong(int(found[1]), int(found[2]))
+    if found := _OVER_CONTEXT.search(said.message):
+        return ContextTooLong(int(found[2]), int(found[1]))
+    if said.code not in TOO_LONG_CODES and not _CONTEXT_WINDOW.search(said.message):
+        return None
+    error = ContextTooLong(0, 0)
+    error.cause = f"prompt is too long: {said.message or said.code}"  # in figures upstream does not say it
+    return error
+
+
 def _unauthorized(said: ErrorBody, body: bytes) -> Outcome:
+    if _ITEM_ID.search(said.message):
+        return Outcome(_refused(said, 400), "request", "strip_ids")
     if _NOT_THE_TOKEN.search(said.message) or b'"authorize_url"' in body:  # (§0.1 item 4)
         return Outcome(_refused(said, 400), "request")
     error = AccountRejected(

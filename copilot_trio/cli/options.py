@@ -32,6 +32,10 @@ def add_start(commands: Commands) -> None:
         "--no-auth", action="store_true", help="serve without any key: whoever reaches the port may spend"
     )
     gate.add_argument("--i-know", action="store_true", help="needed for --no-auth on a host that is not loopback")
+    models = parser.add_argument_group("models")
+    models.add_argument(
+        "--no-auto-thinking", action="store_true", help="do not let models think where the client says nothing of it"
+    )
     limits = parser.add_argument_group("limits")
     limits.add_argument(
         "--max-body", type=_positive, default=64, metavar="MIB", help="largest request body (default 64)"

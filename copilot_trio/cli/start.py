@@ -44,6 +44,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         stored = load_accounts(accounts_path)
     except DamagedFile as error:
         raise CommandFailed(str(error)) from None
+    if options.no_auto_thinking:
+        config = msgspec.structs.replace(config, auto_thinking=False)
     dial = chosen_dial(options, environment)
     check_ca_file(options.ca_file)
     credential = given_credential(options, environment, stored)

@@ -2,56 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Self
+
 import msgspec
 
 from copilot_trio.errors import BadRequest, ModelNotFound, UpstreamError
 from copilot_trio.models.model import Model
-from copilot_trio.turn import AnswerContext, Usage
+from copilot_trio.turn import AnswerContext, Conversation, Text, Usage
 from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
 
-from .chat.decode import ChatStreamDecoder, parse_answer
-from .chat.render import render_request
-from .dialect import Dialect, upstream_dialect
+from .dialect import CHAT, MESSAGES, RESPONSES, Dialect
 from .gate import GateSettings, pass_betas, pass_gate
-from .messages.encode import MessagesStreamEncoder, render_answer
-from .messages.parse import parse_request
-from .passthrough import Passthrough, rename_in_reply
-from .stream import BodyRelay, StreamTranslator
+from .lowering import lower
+from .passthrough import Passthrough
+from .search import SearchFirst
+from .stream import BodyRelay, Reshape, StreamTranslator
+from .thinking import auto_reasoning, auto_thinking
+
+# In which dialects to ask upstream, best first. A client's own comes first because its bytes need no change; then the
+# one that carries reasoning from turn to turn.
+PREFERENCES: dict[str, tuple[Dialect, ...]] = {
+    "chat": (CHAT, RESPONSES, MESSAGES),
+    "messages": (MESSAGES, RESPONSES, CHAT),
+    "responses": (RESPONSES, MESSAGES, CHAT),
+}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A request as the client sent it. ``model`` is the name it gave; ``dialect`` that of the body.
+
+    ``downstream`` is the dialect of the answer: Cursor asks in Responses' shape and wants chat chunks.
+    ``created`` is Unix seconds, ``seed`` the stem of ids we make up.
+    """
+
+    body: bytes
+    model: str
+    dialect: Dialect
+    downstream: Dialect
+    betas: str | None = None
+    created: int = 0
+    seed: str = ""
+    search: bool = False  # nothing but a web search is asked for
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """``asked`` is the model's name as the client gave it, ``body`` what goes upstream."""
+    """``body`` is what goes upstream. ``thinking_added``: we asked for thinking, the client being silent."""
 
-    downstream: Dialect
     upstream: Dialect
+    downstream: Dialect
     model: Model
-    asked: str
     body: bytes
+    context: AnswerContext
     betas: str | None = None
+    reshape: Callable[[], Reshape] | None = None
+    thinking_added: bool = False
+
+    @property
+    def endpoint(self) -> str:
+        return self.upstream.endpoint
 
     @property
     def translated(self) -> bool:
-        return self.upstream is not self.downstream
+        return self.upstream is not self.downstream or self.reshape is not None
 
     @property
     def shown_model(self) -> str | None:
         """The name to put back into the answer, where we renamed the model."""
-        return self.asked if self.asked != self.model.id else None
+        return self.context.model if self.context.model != self.model.id else None
+
+    def with_body(self, body: bytes) -> Self:
+        return msgspec.structs.replace(self, body=body)
 
     def body_relay(self) -> BodyRelay:
         """A fresh one for each attempt."""
         if self.translated:
-            return StreamTranslator(ChatStreamDecoder(), MessagesStreamEncoder(AnswerContext(self.asked)))
-        return Passthrough(self.upstream.watch(), self.shown_model)
+            reshape = None if self.reshape is None else self.reshape()
+            return StreamTranslator(self.upstream.decoder(), self.downstream.encoder(self.context), reshape)
+        return Passthrough(self.upstream.watch(self.context.seed), self.shown_model, self.upstream.rename_events)
 
     def whole_answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         """A non-streamed answer in the client's dialect, and what it used. Raises ``UpstreamError``."""
         if self.translated:
-            turn = parse_answer(body)
-            return render_answer(turn, AnswerContext(self.asked)), turn.usage
+            turn = self.upstream.parse_answer(body)
+            if self.reshape is not None:
+                turn = self.reshape().raise_turn(turn)
+            return self.downstream.render_answer(turn, self.context), turn.usage
         if not is_object(body):
             raise UpstreamError("upstream's answer is no JSON object")
-        shown = body if self.shown_model is None else rename_in_reply(body, self.shown_model)
+        shown = self.upstream.pin_reply(body, self.context.seed)
+        if self.shown_model is not None:
+            shown = self.upstream.rename_reply(shown, self.shown_model)
         return shown, self.upstream.usage(body)
 
 
@@ -67,33 +108,111 @@ def is_object(body: bytes) -> bool:
     return True
 
 
-def make_plan(
-    body: bytes,
-    asked: str,
-    downstream: Dialect,
-    model: Model,
-    settings: GateSettings,
-    betas: str | None = None,
-) -> Plan:
-    """Raises ``BadRequest`` for a body that cannot be translated, ``ModelNotFound`` for a model out of reach."""
-    upstream = upstream_dialect(downstream, model)
-    if upstream is None:
+def upstream_dialect(asked: Asked, model: Model) -> Dialect:
+    """Raises ``ModelNotFound`` where the model answers in no dialect of ours."""
+    preferred = (RESPONSES,) if asked.search else PREFERENCES[asked.dialect.name]
+    found = next((dialect for dialect in preferred if dialect.endpoint in model.endpoints), None)
+    if found is None:
         raise ModelNotFound(
-            f"{model.id} is offered through {', '.join(model.endpoints)} only, and this route does not reach that yet",
-            remedy="Choose a model that lists /chat/completions or /v1/messages.",
+            f"{model.id} is offered through {', '.join(model.endpoints)} only, and this route does not reach that",
+            remedy=f"Choose a model that lists {' or '.join(dialect.endpoint for dialect in preferred)}.",
             param="model",
         )
+    return found
+
+
+def make_plan(asked: Asked, model: Model, settings: GateSettings) -> Plan:
+    """Raises ``BadRequest`` for a body that cannot be translated, ``ModelNotFound`` for a model out of reach."""
     try:
-        if upstream is downstream:
-            sent = pass_gate(body, upstream.endpoint, model, settings, rename=asked != model.id)
-        else:
-            conversation = parse_request(body)
-            if not any(message.parts for message in conversation.messages if message.role != "system"):
-                raise BadRequest("messages.0.content is empty", remedy="Say something.", param="messages")
-            sent = render_request(conversation, model)
-    except UNREADABLE_OR_ODD as error:
-        raise BadRequest(f"the request body cannot be read: {error}") from None
+        return _make_plan(asked, model, settings)
     except RecursionError:
         raise BadRequest("the request body is nested too deeply") from None
-    known_betas = pass_betas(betas, model) if upstream.name == "messages" else None
-    return Plan(downstream, upstream, model, asked, sent, known_betas)
+    except UNREADABLE_OR_ODD as error:
+        raise BadRequest(f"the request body cannot be read: {error}") from None
+
+
+def _make_plan(asked: Asked, model: Model, settings: GateSettings) -> Plan:
+    upstream = upstream_dialect(asked, model)
+    if asked.search or upstream is not asked.dialect or _has_custom_chat_tools(asked):
+        return _translated(asked, model, upstream, settings)
+    sent = pass_gate(asked.body, upstream.endpoint, model, settings, rename=asked.model != model.id)
+    thinking = auto_thinking(sent, upstream.endpoint, model, asked.body) if settings.auto_thinking else sent
+    conversation = Conversation(())
+    if upstream is not asked.downstream:
+        conversation = _for_downstream(asked.dialect.parse_request(asked.body), asked)
+    return Plan(
+        upstream=upstream,
+        downstream=asked.downstream,
+        model=model,
+        body=thinking,
+        context=AnswerContext(asked.model, asked.created, asked.seed, conversation),
+        betas=pass_betas(asked.betas, model) if upstream is MESSAGES else None,
+        thinking_added=thinking is not sent,
+    )
+
+
+def _translated(asked: Asked, model: Model, upstream: Dialect, settings: GateSettings) -> Plan:
+    conversation = _for_downstream(asked.dialect.parse_request(asked.body), asked)
+    if any(tool.custom for tool in conversation.tools) and RESPONSES.endpoint in model.endpoints:
+        upstream = RESPONSES  # the only one that knows freeform tools
+    if not any(message.parts for message in conversation.messages if message.role != "system"):
+        raise BadRequest("the prompt is empty", remedy="Say something.", param=asked.dialect.prompt_field)
+    thinking = conversation
+    if settings.auto_thinking and not asked.search:
+        thinking = auto_reasoning(conversation, upstream.endpoint, model)
+    reshape: Callable[[], Reshape] | None = None
+    sent = thinking
+    if asked.search:
+        sent, reshape = msgspec.structs.replace(thinking, tool_choice=None), SearchFirst
+    elif upstream is not RESPONSES:
+        sent, lowered = lower(msgspec.structs.replace(thinking, search=None))
+        if lowered is not None:
+            reshape = lowered.fresh
+    elif not settings.web_search:
+        sent = msgspec.structs.replace(thinking, search=None)
+    return Plan(
+        upstream=upstream,
+        downstream=asked.downstream,
+        model=model,
+        body=upstream.render_request(sent, model),
+        context=AnswerContext(asked.model, asked.created, asked.seed, conversation),
+        reshape=reshape,
+        thinking_added=thinking is not conversation,
+    )
+
+
+def _for_downstream(conversation: Conversation, asked: Asked) -> Conversation:
+    """Cursor reads calls of its freeform tools as functions, however it declared them (clients.md §7)."""
+    if asked.dialect is not RESPONSES or asked.downstream is not CHAT:
+        return conversation
+    tools = tuple(msgspec.structs.replace(tool, flat=tool.custom) for tool in conversation.tools)
+    return msgspec.structs.replace(conversation, tools=tools)
+
+
+def _has_custom_chat_tools(asked: Asked) -> bool:
+    if asked.dialect is not CHAT or b'"custom"' not in asked.body:
+        return False
+    return any(tool.custom for tool in CHAT.parse_request(asked.body).tools)
+
+
+def search_asked(body: bytes) -> str | None:
+    """What a messages request searches for that has no other tool: Claude Code makes such requests for its WebSearch.
+
+    Raises ``BadRequest`` where other tools stand beside it: no model of Copilot's can run both (clients.md §3.2).
+    """
+    if b'"web_search_2' not in body:
+        return None
+    try:
+        conversation = MESSAGES.parse_request(body)
+    except UNREADABLE_OR_ODD as error:
+        raise BadRequest(f"the request body cannot be read: {error}") from None
+    if conversation.search is None:
+        return None
+    if conversation.tools:
+        raise BadRequest(
+            "the server tool `web_search` cannot be used beside other tools here",
+            remedy="Leave it out, or ask for the search in a request of its own.",
+            param="tools",
+        )
+    asked = [message for message in conversation.messages if message.role == "user"]
+    return "\n".join(part.text for part in asked[-1].parts if isinstance(part, Text)) if asked else ""

@@ -23,6 +23,7 @@ _BRACKET = re.compile(rb'(?:[^][{}"]|"(?:[^"\\]|\\.)*+")*+([][{}])', re.DOTALL)
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_string = msgspec.json.Decoder(str).decode
+_encode = msgspec.json.Encoder().encode
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -131,8 +132,18 @@ class Splice:
     def replace(self, at: Value, new: bytes) -> None:
         self._edits.append((at.value, at.end, new))
 
+    def rename(self, at: Value, key: str) -> None:
+        """Give the member ``at`` another key; its value stays."""
+        match = _SCALAR.match(self.body, at.start)
+        if match is not None and at.key:
+            self._edits.append((at.start, match.end(), _encode(key)))
+
     def insert(self, position: int, new: bytes) -> None:
         self._edits.append((position, position, new))
+
+    def append(self, of: Value, new: bytes) -> None:
+        """Put ``new`` behind the last of what the object or array ``of`` has; something of it must stay."""
+        self.insert(of.end - 1, b"," + new)
 
     def cut(self, siblings: Sequence[Value], unwanted: Value) -> None:
         """Remove one of the members or elements ``siblings``, with one comma. Pass the same list for each of them."""

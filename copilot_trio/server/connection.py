@@ -10,6 +10,7 @@ import contextlib
 import logging
 import socket
 import struct
+from collections.abc import Iterator
 from http import HTTPStatus
 
 import h11
@@ -248,13 +249,21 @@ class Connection:
             return True
         if self._serving.stopping:
             return False
-        with trio.move_on_after(self._limits.idle_timeout) as scope:
+        with trio.move_on_after(self._limits.idle_timeout) as timeout, self.idle() as stop:
+            await self._receive()
+        return not (timeout.cancelled_caught or stop.cancelled_caught)
+
+    @contextlib.contextmanager
+    def idle(self) -> Iterator[trio.CancelScope]:
+        """Between two requests: a server that stops cancels this."""
+        with trio.CancelScope() as scope:
+            if self._serving.stopping:
+                scope.cancel("shutting down")
             self._serving.idle.add(scope)
             try:
-                await self._receive()
+                yield scope
             finally:
                 self._serving.idle.discard(scope)
-        return not scope.cancelled_caught
 
     async def _next_event(self) -> h11.Event:
         while (event := self._h11.next_event()) is h11.NEED_DATA:

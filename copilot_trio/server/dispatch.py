@@ -6,13 +6,15 @@ import logging
 import math
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 import trio
 
 from copilot_trio.dialects.dialect import dialect_for
 from copilot_trio.errors import MethodNotAllowed, ProxyError, UpgradeRequired
-from copilot_trio.usage.note import RequestNote, duration
+from copilot_trio.usage.note import duration
 
 from .auth import Access, admit, cors_headers, preflight
 from .body import decoded_body
@@ -39,7 +41,7 @@ class Dispatcher:
     async def handle(self, exchange: Exchange) -> None:
         """A ``Handler``: answers every request, writes its two log lines."""
         began = trio.current_time()
-        exchange.note = note = RequestNote()
+        note = exchange.note
         _identify(exchange)
         status = 0
         try:
@@ -72,6 +74,17 @@ class Dispatcher:
         if request.body and "content-encoding" in request.headers:
             exchange.request = msgspec.structs.replace(request, body=decoded_body(request, self._max_body))
         await handler(exchange)
+
+
+@contextmanager
+def logged(exchange: Exchange) -> Iterator[None]:
+    """One request on an upgraded connection: its id and its two log lines."""
+    began = trio.current_time()
+    _identify(exchange)
+    try:
+        yield
+    finally:
+        _log_end(exchange, began)
 
 
 async def refuse(exchange: Exchange, error: ProxyError) -> None:

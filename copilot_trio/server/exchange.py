@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import h11
@@ -84,6 +85,17 @@ class Exchange:
         self.started, self.status = True, status
         await self._connection.send_whole(whole)
         self.finished = True
+
+    def child(self, body: bytes, nursery: trio.Nursery) -> Exchange:
+        """One of several requests on an upgraded connection, with a note and an id of its own."""
+        request = msgspec.structs.replace(self.request, method="WS", body=body, received=trio.current_time())
+        exchange = Exchange(request, self._connection, nursery)
+        exchange.rights = self.rights
+        return exchange
+
+    def idle(self) -> AbstractContextManager[trio.CancelScope]:
+        """While an upgraded connection waits for its next request: a stopping server cancels what is inside."""
+        return self._connection.idle()
 
     async def upgrade(self) -> UpgradedStream:
         """Leave HTTP: the raw stream, request head first. The connection closes when the handler returns."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import trio
 
+from copilot_trio.errors import BadRequest, UpgradeRequired
+
+from .exchange import Request
+
 
 class UpgradedStream(trio.abc.Stream):
     """``send_timeout``: seconds for one write to a peer that has stopped reading."""
@@ -34,3 +38,16 @@ class UpgradedStream(trio.abc.Stream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+def check_handshake(request: Request) -> None:
+    """Raises ``UpgradeRequired`` for a plain GET, ``BadRequest`` for a handshake that cannot succeed.
+
+    Beforehand, because trio-websocket waits for ever for a handshake that it has refused.
+    """
+    headers = request.headers
+    if headers.get("upgrade", "").lower() != "websocket":
+        raise UpgradeRequired("this route speaks WebSocket on GET", remedy="Use POST, or a WebSocket client.")
+    tokens = {token.strip().lower() for token in headers.get("connection", "").split(",")}
+    if "upgrade" not in tokens or headers.get("sec-websocket-version") != "13" or not headers.get("sec-websocket-key"):
+        raise BadRequest("this is not a WebSocket handshake of version 13")

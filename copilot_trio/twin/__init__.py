@@ -6,6 +6,7 @@ from .accounts import Account, AccountChange, free_account, sample_accounts
 from .delivery import Delivery
 from .faults import Fault, ScenarioError, Scenarios, load_scenarios
 from .listen import Ports, serve_twin
+from .prompt import Prompt
 from .records import Record
 from .twin import Twin
 
@@ -15,6 +16,7 @@ __all__ = [
     "Delivery",
     "Fault",
     "Ports",
+    "Prompt",
     "Record",
     "ScenarioError",
     "Scenarios",

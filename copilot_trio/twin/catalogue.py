@@ -42,7 +42,18 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     thinking: tuple[int, int] | None = None  # smallest and largest budget
     adaptive: bool = False
     efforts: tuple[str, ...] = ()
+    tool_search: bool = False
+    context_editing: bool = False
     default: bool = False
+
+    @property
+    def gpt5(self) -> bool:
+        """These search the web, and want ``max_completion_tokens`` (upstream.md §7.1, §8.1)."""
+        return self.id.startswith("gpt-5")
+
+    @property
+    def from_openai(self) -> bool:
+        return "OpenAI" in self.vendor
 
     def serves(self, path: str) -> bool:
         if self.family == "embeddings":
@@ -56,6 +67,10 @@ _LIST = [
         category="versatile", default=True,
     ),
     Model(
+        id="gpt-4o", name="GPT-4o", vendor="Azure OpenAI", echo="gpt-4o-2024-11-20", multiplier=0,
+        category="versatile",
+    ),
+    Model(
         id="gpt-5-mini", name="GPT-5 mini", vendor="Azure OpenAI", echo="gpt-5-mini", multiplier=0,
         prices=(25, 2.5, 0, 200), context=264_000, max_output=64_000, endpoints=(CHAT, RESPONSES, SOCKET),
         category="lightweight", efforts=EFFORTS,
@@ -64,6 +79,11 @@ _LIST = [
         id="gpt-5.3-codex", name="GPT-5.3-Codex", vendor="OpenAI", echo="gpt-5.3-codex",
         prices=(175, 17.5, 0, 1400), context=400_000, max_prompt=272_000, max_output=128_000,
         endpoints=(RESPONSES, SOCKET), audience=PAID, category="powerful", efforts=(*EFFORTS, "xhigh"), policy="",
+    ),
+    Model(
+        id="gpt-5.5", name="GPT-5.5", vendor="OpenAI", echo="gpt-5.5", multiplier=7.5,
+        prices=(500, 50, 0, 3000), context=400_000, max_prompt=272_000, max_output=128_000,
+        endpoints=(RESPONSES, SOCKET), audience=PAID, category="powerful", efforts=("none", *EFFORTS, "xhigh"),
     ),
     Model(
         id="claude-haiku-4.5", name="Claude Haiku 4.5", vendor="Anthropic", family="claude", echo="claude-haiku-4-5",
@@ -82,6 +102,12 @@ _LIST = [
         efforts=EFFORTS,
     ),
     Model(
+        id="claude-opus-4.7", name="Claude Opus 4.7", vendor="Anthropic", family="claude", echo="claude-opus-4-7",
+        multiplier=7.5, prices=(500, 50, 625, 2500), context=200_000, max_prompt=168_000, max_output=64_000,
+        endpoints=(MESSAGES, CHAT), audience=PAID, category="powerful", adaptive=True,
+        efforts=(*EFFORTS, "xhigh", "max"), tool_search=True, context_editing=True,
+    ),
+    Model(
         id="gemini-2.5-pro", name="Gemini 2.5 Pro", vendor="Google", family="gemini", echo="gemini-2.5-pro",
         prices=(125, 12.5, 0, 1000), max_output=64_000, audience=PAID, category="powerful", thinking=(128, 32_768),
     ),
@@ -92,6 +118,11 @@ _LIST = [
     Model(
         id="gpt-4o-mini-2024-07-18", name="GPT-4o mini", vendor="Azure OpenAI", echo="gpt-4o-mini-2024-07-18",
         multiplier=0, max_prompt=12_288, max_output=4_096, policy="",
+    ),
+    Model(
+        id="oswe-vscode-prime", name="Raptor mini (Preview)", vendor="Azure OpenAI", echo="oswe-vscode-prime",
+        multiplier=0, context=264_000, max_output=64_000, endpoints=(CHAT, RESPONSES), category="versatile",
+        efforts=EFFORTS, policy="unconfigured",
     ),
     Model(
         id="grok-code-fast-1", name="Grok Code Fast 1", vendor="xAI", echo="grok-code-fast-1", multiplier=0.25,
@@ -193,6 +224,7 @@ def _capabilities(model: Model) -> JSON:
         supports["min_thinking_budget"], supports["max_thinking_budget"] = model.thinking
     if model.adaptive:
         supports["adaptive_thinking"] = True
+    supports |= {name: True for name in ("tool_search", "context_editing") if getattr(model, name)}
     if model.efforts:
         supports["reasoning_effort"] = list(model.efforts)
     return {

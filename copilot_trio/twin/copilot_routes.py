@@ -10,15 +10,17 @@ import msgspec
 
 from . import catalogue, chat, embeddings, errors, messages, responses
 from .accounts import Account
-from .catalogue import CHAT, MESSAGES, NANO, RESPONSES, Model
+from .catalogue import CHAT, MESSAGES, NANO, RESPONSES, SOCKET, Model
+from .chat_rules import check_chat
 from .delivery import PLAIN, Delivery
 from .github import QuotaSnapshot
 from .messages_rules import Context, betas_of, check_messages
 from .plan import Plan
-from .prompt import Prompt, read_chat, read_messages, read_responses
+from .prompt import Prompt, read_chat, read_embeddings, read_messages, read_responses
 from .rendering import Answer, count
 from .reply import JSON, Frame, Headers, Reply, encode_sorted, json_reply, members, text_reply
-from .rules import check_chat, check_embeddings, check_responses
+from .responses_rules import check_responses
+from .rules import check_embeddings
 from .scenario import PING, make_plan
 from .state import Call, State
 
@@ -29,11 +31,14 @@ READERS: dict[str, Callable[[JSON], Prompt]] = {
     CHAT: read_chat,
     MESSAGES: read_messages,
     RESPONSES: read_responses,
+    SOCKET: read_responses,
+    "/embeddings": read_embeddings,
 }
 RENDERERS: dict[str, Callable[[Answer], Reply]] = {
     CHAT: chat.render,
     MESSAGES: messages.render,
     RESPONSES: responses.render,
+    SOCKET: responses.render,
 }
 METHODS = {
     CHAT: "POST", MESSAGES: "POST", RESPONSES: "POST", "/embeddings": "POST", "/models": "GET", "/_ping": "GET",
@@ -41,12 +46,13 @@ METHODS = {
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """A reply, and how a scenario in the prompt wants it delivered."""
+    """A reply, and how a scenario in the prompt wants it delivered. ``scripted``: a fault's, which stays as it is."""
 
     reply: Reply
     delivery: Delivery = PLAIN
     scenario: str = ""
     ping: Frame | None = None
+    scripted: bool = False
 
 
 def serve(state: State, call: Call) -> Served:
@@ -62,8 +68,8 @@ def _serve(state: State, call: Call) -> Served:
     method = "POST" if policy else METHODS.get(call.path)
     if method is None:
         return Served(reply=errors.error("page_not_found"))
-    if call.path == RESPONSES and call.header("upgrade"):
-        return Served(reply=text_reply(426, "Upgrade Required\n"))
+    if call.path == RESPONSES and call.method == "GET" and call.header("upgrade").lower() == "websocket":
+        return Served(reply=refuse(call) or _switch(call))
     if call.method != method:
         return Served(reply=text_reply(405, "Method Not Allowed\n", (("allow", method),)))
     if call.path == "/_ping":
@@ -76,7 +82,16 @@ def _serve(state: State, call: Call) -> Served:
         return Served(reply=_accept_policy(account, unquote(policy["model"]), call))
     if call.path == "/models":
         return Served(reply=_models(account, call))
-    return _generate(state, call, account)
+    return generate(state, call, account, _body(call), call.path)
+
+
+def _switch(call: Call) -> Reply:
+    """101 for a WebSocket's handshake, if it is one (RFC 6455 §4.2.1)."""
+    connection = {token.strip().lower() for token in call.header("connection").split(",")}
+    complete = "upgrade" in connection and call.header("sec-websocket-key") and call.header("host")
+    if not complete or call.header("sec-websocket-version") != "13":
+        return errors.error("bad_request")
+    return Reply(status=101)
 
 
 def refuse(call: Call) -> Reply | None:
@@ -143,24 +158,26 @@ def _body(call: Call) -> JSON:
         return {}
 
 
-def _generate(state: State, call: Call, account: Account) -> Served:
-    body = _body(call)
+def generate(state: State, call: Call, account: Account, body: JSON, endpoint: str) -> Served:
+    """Have a model answer. ``endpoint``: as the models list it (``supported_endpoints``)."""
     if not body:
         return Served(reply=errors.error("invalid_request_body"))
     model = catalogue.usable(str(body.get("model", "")), account)
     if model is None:
         return Served(reply=errors.error("model_not_supported"))
-    if not model.serves(call.path):
-        return Served(reply=errors.wrong_endpoint(model.id, call.path))
-    if call.path == "/embeddings":
-        return Served(reply=check_embeddings(body) or embeddings.render(body, model.id))
-    prompt = READERS[call.path](body)
-    if problem := _check(state, call, account, prompt, model) or _broke(account, model):
+    if not model.serves(endpoint):
+        return Served(reply=errors.wrong_endpoint(model.id, endpoint))
+    prompt = state.counted(READERS[endpoint](body))
+    if problem := _check(state, call, account, prompt, model):
+        return Served(reply=problem)
+    if prompt.surface == "embeddings":
+        return Served(reply=embeddings.render(prompt, model.id))
+    if problem := _broke(account, model):
         return Served(reply=problem)
     plan = make_plan(prompt, state.counters, state.now(), state.pace, forced=call.scenario)
     if plan.failure:
         return Served(reply=plan.failure, delivery=plan.delivery, scenario=plan.scenario)
-    return _answer(state, call, account, prompt, model, plan)
+    return _answer(state, call, account, prompt, model, plan, RENDERERS[endpoint])
 
 
 def _check(state: State, call: Call, account: Account, prompt: Prompt, model: Model) -> Reply | None:
@@ -172,6 +189,8 @@ def _check(state: State, call: Call, account: Account, prompt: Prompt, model: Mo
         case "messages":
             betas = betas_of(call.header("anthropic-beta"))
             return check_messages(prompt, Context(model=model, login=account.login, seal=state.seal, betas=betas))
+        case "embeddings":
+            return check_embeddings(prompt.body)
 
 
 def _broke(account: Account, model: Model) -> Reply | None:
@@ -182,7 +201,15 @@ def _broke(account: Account, model: Model) -> Reply | None:
     return errors.error("quota_exceeded") if priced and account.exhausted() else None
 
 
-def _answer(state: State, call: Call, account: Account, prompt: Prompt, model: Model, plan: Plan) -> Served:
+def _answer(
+    state: State,
+    call: Call,
+    account: Account,
+    prompt: Prompt,
+    model: Model,
+    plan: Plan,
+    render: Callable[[Answer], Reply],
+) -> Served:
     usage = count(prompt, plan)
     answer = Answer(
         plan=plan,
@@ -190,11 +217,12 @@ def _answer(state: State, call: Call, account: Account, prompt: Prompt, model: M
         model=model,
         usage=usage,
         login=account.login,
+        key=state.identifiers.hex(16),
         created=int(state.now()),
         identifiers=state.identifiers,
         seal=state.seal,
     )
-    reply = RENDERERS[call.path](answer)
+    reply = render(answer)
     # The headers lag: they tell what was left before this request (upstream.md §0.1 fact 15).
     headers = QuotaSnapshot.of(account).headers(state.now()) if reply.status == 200 else ()
     if reply.status == 200:

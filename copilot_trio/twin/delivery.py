@@ -5,6 +5,7 @@ Pure, so that what a fault does to the bytes can be tested without a connection.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -37,11 +38,19 @@ class Reset(msgspec.Struct, frozen=True):
     pass
 
 
+class Ping(msgspec.Struct, frozen=True):
+    pass
+
+
+class Close(msgspec.Struct, frozen=True):
+    code: int
+
+
 class Finish(msgspec.Struct, frozen=True):
     complete: bool = True
 
 
-Step = Head | Write | Pause | Reset | Finish
+Step = Head | Write | Pause | Ping | Close | Reset | Finish
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -49,7 +58,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
     ``start`` is before the status line. ``headers`` is after it; since a server sends the headers together with
     the first body byte, that one goes out too. ``first`` is after the opening frames, ``middle`` after half of
-    them, ``ending`` before the terminal ones.
+    them, ``ending`` before the terminal ones. Over a WebSocket, messages stay whole: ``chunk`` and the forms of a
+    stream's lines mean nothing, and a truncation is a close with the code ``close``.
     """
 
     delay: float = 0.0  # before the status line
@@ -57,6 +67,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     stall: float = 0.0  # seconds of silence
     pings: float = 0.0  # like stall, but with a comment or a ping each second
     cut: Cut = ""
+    close: int = 1000
     chunk: int = 0  # bytes a write; 0: one frame a write
     pace: float = 0.0  # seconds between writes
     crlf: bool = False
@@ -96,6 +107,29 @@ def script(reply: Reply, delivery: Delivery = PLAIN, *, ping: Frame | None = Non
     if not delivery.cut:
         steps += [*_writes(after, delivery), Finish()]
     return steps
+
+
+def script_messages(messages: Sequence[bytes], ending: int, delivery: Delivery = PLAIN) -> list[Step]:
+    """The steps that deliver an answer over a WebSocket. ``ending``: index of the first terminal message."""
+    before, after = [], list(messages)
+    interrupted = bool(delivery.stall or delivery.pings or delivery.cut)
+    room = _place(after, ending, delivery.at) if interrupted else 0
+    while after and len(after[0]) <= room:
+        room -= len(after[0])
+        before.append(after.pop(0))
+    steps: list[Step] = [Pause(delivery.delay)] if delivery.delay else []
+    steps += _messages(before, delivery)
+    steps += [Pause(delivery.stall)] if delivery.stall else []
+    steps += [step for _ in range(int(delivery.pings / PING_EVERY)) for step in (Pause(PING_EVERY), Ping())]
+    if delivery.cut == "truncate":
+        return [*steps, Close(delivery.close)]
+    if delivery.cut:
+        return [*steps, Pause(FLUSH_PAUSE), Reset()]
+    return [*steps, *_messages(after, delivery), Finish()]
+
+
+def _messages(messages: list[bytes], delivery: Delivery) -> list[Step]:
+    return _writes(messages, msgspec.structs.replace(delivery, chunk=0))
 
 
 def _pieces(reply: Reply, delivery: Delivery) -> tuple[list[bytes], int]:

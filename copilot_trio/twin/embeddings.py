@@ -6,22 +6,22 @@ import hashlib
 import math
 import struct
 
-from .reply import JSON, Reply, entries, json_reply
+from .prompt import Prompt
+from .reply import Reply, entries, json_reply
 
 DIMENSIONS = 1536
 MAX_DIMENSIONS = 1536
 
 
-def render(body: JSON, model: str) -> Reply:
-    texts = [str(text) for text in entries(body.get("input"))]
-    wanted = body.get("dimensions")
+def render(prompt: Prompt, model: str) -> Reply:
+    texts = [str(text) for text in entries(prompt.body.get("input"))]
+    wanted = prompt.body.get("dimensions")
     dimensions = min(wanted, MAX_DIMENSIONS) if isinstance(wanted, int) and wanted > 0 else DIMENSIONS
     data = [
         {"object": "embedding", "index": index, "embedding": vector(text, dimensions)}
         for index, text in enumerate(texts)
     ]
-    tokens = sum(max(1, len(text) // 4) for text in texts)
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    usage = {"prompt_tokens": prompt.tokens, "total_tokens": prompt.tokens}
     return json_reply({"object": "list", "data": data, "model": model, "usage": usage})
 
 

@@ -24,7 +24,8 @@ class Fault(Delivery, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     """Which requests to catch, what to answer instead, and how the bytes go out (:class:`.Delivery`).
 
     ``path`` may hold wildcards. Without ``error`` and ``status`` the usual answer is given, but delivered as told;
-    a ``scenario`` makes the twin answer as if the prompt had said ``SCENARIO:<scenario>``.
+    a ``scenario`` makes the twin answer as if the prompt had said ``SCENARIO:<scenario>``. A WebSocket's handshake has
+    the method ``GET``, each frame of its client ``FRAME``.
     """
 
     # which
@@ -47,8 +48,10 @@ class Fault(Delivery, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     def __post_init__(self) -> None:
         if self.error and errors.named(self.error) is None:
             raise ValueError(f"no error is called {self.error!r}")
-        if self.status and not 100 <= self.status <= 599:
-            raise ValueError("status must be between 100 and 599")
+        if self.status and not 200 <= self.status <= 599:
+            raise ValueError("status must be between 200 and 599")
+        if not 1000 <= self.close <= 4999:
+            raise ValueError("close must be a WebSocket's code, between 1000 and 4999")
         if min(self.delay, self.stall, self.pings, self.pace) < 0 or self.chunk < 0:
             raise ValueError("durations and sizes cannot be negative")
         if (self.times is not None and self.times < 1) or self.skip < 0:

@@ -205,6 +205,26 @@ class QuotaSnapshot(msgspec.Struct, frozen=True):
             account.overage_permitted,
         )
 
+    def body(self, now: float) -> JSON:
+        """``copilot_quota_snapshots``, as frames of a WebSocket carry them: the entitlement is a string."""
+        reset = next_month(now).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {
+            "chat": {
+                "entitlement": "-1",
+                "overage_count": 0,
+                "overage_permitted": False,
+                "percent_remaining": 100,
+                "reset_date": reset,
+            },
+            "premium_interactions": {
+                "entitlement": str(int(self.entitlement)),
+                "overage_count": self.overage,
+                "overage_permitted": self.permitted,
+                "percent_remaining": round(self.percent, 1),
+                "reset_date": reset,
+            },
+        }
+
     def headers(self, now: float) -> Headers:
         """``x-quota-snapshot-*`` in the grammar of upstream.md §5.2."""
         reset = quote(next_month(now).strftime("%Y-%m-%dT%H:%M:%SZ"), safe="")

@@ -1,4 +1,4 @@
-"""What the Copilot API refuses of a ``/v1/messages`` request (upstream.md §10.1, §12 rows 10 to 14).
+"""What the Copilot API refuses of a ``/v1/messages`` request (upstream.md §10.1, §12 rows 10 to 14; peers.md §6.1).
 
 The checks come in the order in which a schema would be read: header, top level, messages, then what they mean.
 """
@@ -7,40 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from . import errors
-from .catalogue import Model
-from .identifiers import Seal
+from .messages_history import EXTRA, Context, history_problems
 from .prompt import Prompt
 from .rendering import marks
 from .reply import JSON, Reply, entries, members
 
-EXTRA = "Extra inputs are not permitted"
+__all__ = ["Context", "betas_of", "check_messages"]
+
 FIELDS = frozenset(
     {
         "model", "messages", "max_tokens", "system", "stream", "tools", "tool_choice", "temperature", "top_p", "top_k",
         "stop_sequences", "metadata", "thinking", "output_config", "context_management", "service_tier",
     }
 )  # fmt: skip
-BETAS = (
-    "interleaved-thinking-", "context-management-", "advanced-tool-use-", "extended-cache-ttl-", "claude-code-",
-    "fine-grained-tool-streaming-", "prompt-caching-", "token-efficient-tools-", "output-128k-",
-)  # fmt: skip
+BETAS = ("interleaved-thinking-", "context-management-", "advanced-tool-use-", "extended-cache-ttl-")
 CONTEXT_MANAGEMENT, TOOL_SEARCH = "context-management-", "advanced-tool-use-"
+THINKING_FIELDS = {
+    "enabled": {"type", "budget_tokens", "display"},
+    "adaptive": {"type", "display"},
+    "disabled": {"type"},
+}
+# Tools that the vendor would run; the gateway has none of them (peers.md §6.5).
+WEB_TOOLS = {"web_search_": "web search", "web_fetch_": "web fetch"}
 MAX_MARKS = 4
 MIN_BUDGET = 1024
+MIN_TOP_P = 0.95
 COMBINATORS = ("oneOf", "allOf", "anyOf")
-
-
-class Context(msgspec.Struct, frozen=True, kw_only=True):
-    model: Model
-    login: str
-    seal: Seal
-    betas: tuple[str, ...]
-
-    def allows(self, prefix: str) -> bool:
-        return any(beta.startswith(prefix) for beta in self.betas)
 
 
 def betas_of(header: str) -> tuple[str, ...]:
@@ -63,7 +56,9 @@ def _problems(body: JSON, context: Context) -> Iterator[str]:
     yield from _tools(body, context)
     yield from _cache_control(body)
     yield from _thinking(body, context)
-    yield from _messages(body, context)
+    yield from _output_config(body, context)
+    yield from _system(body)
+    yield from history_problems(entries(body["messages"]), context, tool_search=context.allows(TOOL_SEARCH))
 
 
 def _betas(context: Context) -> Iterator[str]:
@@ -96,8 +91,16 @@ def _top_level(body: JSON, context: Context) -> Iterator[str]:
 
 def _tools(body: JSON, context: Context) -> Iterator[str]:
     for index, tool in enumerate(map(members, entries(body.get("tools")))):
+        kind = str(tool.get("type", "custom"))
+        for prefix, name in WEB_TOOLS.items():
+            if kind.startswith(prefix):
+                yield f"tools.{index}.{kind}: use of the {name} tool is not supported"
+        if kind.startswith("tool_search_tool_") and not context.allows(TOOL_SEARCH):
+            yield f"tools.{index}: Input tag '{kind}' found using 'type' does not match any of the expected tags"
         if "defer_loading" in tool and not context.allows(TOOL_SEARCH):
             yield f"tools.{index}.custom.defer_loading: {EXTRA}"
+        if kind == "custom" and "input_schema" not in tool:
+            yield f"tools.{index}.custom.input_schema: Field required"
         if any(word in members(tool.get("input_schema")) for word in COMBINATORS):
             yield (
                 f"tools.{index}.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf "
@@ -108,8 +111,9 @@ def _tools(body: JSON, context: Context) -> Iterator[str]:
 def _cache_control(body: JSON) -> Iterator[str]:
     for place, block in _blocks(body):
         control = members(block.get("cache_control"))
-        if "scope" in control:
-            yield f"{place}.cache_control.ephemeral.scope: {EXTRA}"
+        for name in control:
+            if name not in {"type", "ttl"}:
+                yield f"{place}.cache_control.ephemeral.{name}: {EXTRA}"
         if control and block.get("type") in {"thinking", "redacted_thinking"}:
             yield f"{place}.{block['type']}.cache_control: {EXTRA}"
     found = marks(body)
@@ -131,73 +135,72 @@ def _blocks(body: JSON) -> Iterator[tuple[str, JSON]]:
 
 def _thinking(body: JSON, context: Context) -> Iterator[str]:
     thinking = members(body.get("thinking"))
-    kind = thinking.get("type")
-    if kind == "adaptive" and not context.model.adaptive:
-        yield (
-            "thinking: Input tag 'adaptive' found using 'type' does not match any of the expected tags: "
-            "'disabled', 'enabled'"
-        )
-    if kind != "enabled":
+    if not thinking:
         return
-    budget = thinking.get("budget_tokens")
+    kind = str(thinking.get("type"))
+    known = ("adaptive", "disabled", "enabled") if context.model.adaptive else ("disabled", "enabled")
+    if kind not in known:
+        yield (
+            f"thinking: Input tag '{kind}' found using 'type' does not match any of the expected tags: "
+            f"{', '.join(repr(tag) for tag in known)}"
+        )
+        return
+    if kind == "enabled" and not context.model.thinking:
+        yield (
+            '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and '
+            '"output_config.effort" to control thinking behavior.'
+        )
+    for name in thinking:
+        if name not in THINKING_FIELDS[kind]:
+            yield f"thinking.{kind}.{name}: {EXTRA}"
+    if thinking.get("display", "summarized") != "summarized":
+        yield f"thinking.{kind}.display: Input should be 'summarized'"
+    if kind == "enabled":
+        yield from _budget(thinking.get("budget_tokens"), body["max_tokens"])
+    if kind != "disabled":
+        yield from _beside_thinking(body)
+
+
+def _budget(budget: object, max_tokens: int) -> Iterator[str]:
     if not isinstance(budget, int):
         yield "thinking.enabled.budget_tokens: Field required"
     elif budget < MIN_BUDGET:
         yield f"thinking.enabled.budget_tokens: Input should be greater than or equal to {MIN_BUDGET}"
-    elif budget >= body["max_tokens"]:
+    elif budget >= max_tokens:
         yield "`max_tokens` must be greater than `thinking.budget_tokens`."
+
+
+def _beside_thinking(body: JSON) -> Iterator[str]:
+    """What a request may not ask for together with thinking."""
+    if body.get("temperature", 1) != 1:
+        yield "`temperature` may only be set to 1 when thinking is enabled."
+    if body.get("top_k") is not None:
+        yield "`top_k` must be unset when thinking is enabled."
+    top_p = body.get("top_p")
+    if isinstance(top_p, int | float) and top_p < MIN_TOP_P:
+        yield f"`top_p` must be greater than or equal to {MIN_TOP_P} or unset when thinking is enabled."
     if members(body.get("tool_choice")).get("type") in {"any", "tool"}:
         yield "Thinking may not be enabled when tool_choice forces tool use."
 
 
-def _messages(body: JSON, context: Context) -> Iterator[str]:
-    messages = [members(message) for message in entries(body["messages"])]
-    for number, message in enumerate(messages):
-        if message.get("role") not in {"user", "assistant"}:
-            yield f"messages.{number}.role: Input should be 'user' or 'assistant'"
-        yield from _content(number, message, context)
-    yield from _pairing(messages)
-    if messages[-1].get("role") == "assistant":
-        yield "This model does not support assistant message prefill. The conversation must end with a user message."
+def _output_config(body: JSON, context: Context) -> Iterator[str]:
+    config = members(body.get("output_config"))
+    for name in config:
+        if name not in {"effort", "format"}:
+            yield f"output_config.{name}: {EXTRA}"
+    for name in members(config.get("format")):
+        if name not in {"type", "schema"}:
+            yield f"output_config.format.{name}: {EXTRA}"
+    efforts = context.model.efforts
+    if "effort" in config and not efforts:
+        yield "This model does not support the effort parameter."
+    elif "effort" in config and config["effort"] not in efforts:
+        yield f"output_config.effort: Input should be {', '.join(repr(effort) for effort in efforts)}"
 
 
-def _content(number: int, message: JSON, context: Context) -> Iterator[str]:
-    content = message.get("content")
-    if not isinstance(content, str | list):
-        yield f"messages.{number}.content: Field required"
-    for index, block in enumerate(map(members, entries(content))):
-        place = f"messages.{number}.content.{index}"
-        match block.get("type"):
-            case "thinking":
-                text, signature = str(block.get("thinking", "")), str(block.get("signature", ""))
-                binding = f"{context.login}/{context.model.id}"
-                if not context.seal.signed(signature, text, binding):
-                    yield f"{place}: {errors.FOREIGN_SIGNATURE}"
-            case "redacted_thinking":
-                known = context.seal.open(str(block.get("data", "")))
-                if known is None or known[0] != f"{context.login}/{context.model.id}":
-                    yield f"{place}: Invalid `data` in `redacted_thinking` block"
-            case "text" if not block.get("text"):
-                yield f"messages.{number}: text content blocks must be non-empty"
-
-
-def _pairing(messages: list[JSON]) -> Iterator[str]:
-    """Every ``tool_use`` is answered in the very next message, and nothing else is (upstream.md §12 row 13)."""
-    for number, message in enumerate(messages):
-        used = _ids(message, "tool_use", "id")
-        following = messages[number + 1] if number + 1 < len(messages) else {}
-        missing = [each for each in used if each not in _ids(following, "tool_result", "tool_use_id")]
-        if missing:
-            yield f"messages.{number}: {errors.UNPAIRED}{', '.join(missing)}"
-        before = _ids(messages[number - 1], "tool_use", "id") if number else []
-        stray = [each for each in _ids(message, "tool_result", "tool_use_id") if each not in before]
-        if stray:
-            yield (
-                f"messages.{number}: unexpected `tool_use_id` found in `tool_result` blocks: {', '.join(stray)}. "
-                "Each `tool_result` block must have a corresponding `tool_use` block in the previous message."
-            )
-
-
-def _ids(message: JSON, kind: str, key: str) -> list[str]:
-    blocks = map(members, entries(message.get("content")))
-    return [str(block.get(key)) for block in blocks if block.get("type") == kind]
+def _system(body: JSON) -> Iterator[str]:
+    for index, block in enumerate(map(members, entries(body.get("system")))):
+        if block.get("type") != "text":
+            yield f"system.{index}.type: Input should be 'text'"
+        elif not block.get("text"):
+            yield "system: text content blocks must be non-empty"

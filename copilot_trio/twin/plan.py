@@ -16,8 +16,18 @@ from .reply import Reply
 Stop = Literal["end", "tool", "length", "refusal"]
 
 
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """Which characters of a text a page stands behind."""
+
+    start: int
+    end: int
+    title: str
+    url: str
+
+
 class Text(msgspec.Struct, frozen=True):
     text: str
+    citations: tuple[Citation, ...] = ()
 
 
 class Thinking(msgspec.Struct, frozen=True):
@@ -38,7 +48,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return self.text if self.text is not None else msgspec.json.encode(self.arguments).decode()
 
 
-Block = Text | Thinking | Call
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """A look into the web, which only ``/responses`` has."""
+
+    query: str
+    urls: tuple[str, ...] = ()
+
+
+Block = Text | Thinking | Call | Search
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from .reply import JSON, encode, entries, members
 
-Surface = Literal["chat", "messages", "responses"]
+Surface = Literal["chat", "messages", "responses", "embeddings"]
 Kind = Literal["user", "assistant", "call", "result"]
 
 BYTES_PER_TOKEN = 4  # rough, as for English text
@@ -184,6 +184,21 @@ def _responses_tools(tool: JSON, namespace: str) -> list[Tool]:
             namespace=namespace,
         )
     ]
+
+
+def read_embeddings(body: JSON) -> Prompt:
+    """For counting: each text is an event of its own."""
+    texts = [text for text in entries(body.get("input")) if isinstance(text, str)]
+    return Prompt(
+        surface="embeddings",
+        model=_model(body),
+        stream=False,
+        events=tuple(Event("user", text) for text in texts),
+        tools=(),
+        thinking=False,
+        tokens=sum(max(1, len(text) // BYTES_PER_TOKEN) for text in texts),
+        body=body,
+    )
 
 
 def _name(value: JSON) -> str:

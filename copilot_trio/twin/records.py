@@ -21,7 +21,11 @@ Outcome = Literal["", "finished", "peer left", "reset", "truncated"]
 
 
 class Record(msgspec.Struct, kw_only=True):
-    """One request. Times are ``time.monotonic()``, which all processes of a machine share."""
+    """One request, or one frame of a WebSocket's client, with the method ``FRAME`` and the headers of the handshake.
+
+    The handshake is a record of its own, with the status 101. Times are ``time.monotonic()``, which all processes of a
+    machine share.
+    """
 
     seq: int
     received: float
@@ -31,6 +35,7 @@ class Record(msgspec.Struct, kw_only=True):
     headers: dict[str, str]
     body: bytes
     body_size: int
+    websocket: bool = False  # came as a frame
     account: str = ""
     token_kind: TokenKind = "none"
     token_age: float | None = None  # seconds since a Copilot token was made
@@ -38,7 +43,7 @@ class Record(msgspec.Struct, kw_only=True):
     model: str = ""
     scenario: str = ""
     fault: bool = False
-    status: int = 0  # 0: no status line went out
+    status: int = 0  # 0: no status line went out; of a frame, what HTTP would have said
     sent: int = 0  # bytes of the body
     ended: float | None = None
     outcome: Outcome = ""  # empty: still under way
@@ -89,7 +94,17 @@ class Records:
     def to(self, path: str) -> list[Record]:
         return [record for record in self._records if record.path == path]
 
-    def open(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, received: float) -> Record:
+    def open(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[str, str],
+        body: bytes,
+        received: float,
+        *,
+        websocket: bool = False,
+    ) -> Record:
         self._count += 1
         record = Record(
             seq=self._count,
@@ -100,6 +115,7 @@ class Records:
             headers=headers,
             body=body[:MAX_BODY],
             body_size=len(body),
+            websocket=websocket,
             initiator=headers.get("x-initiator", ""),
         )
         self._records.append(record)

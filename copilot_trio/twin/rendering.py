@@ -8,7 +8,7 @@ import msgspec
 
 from .catalogue import Model, Usage
 from .identifiers import Identifiers, Seal
-from .plan import Call, Plan
+from .plan import Plan, Text, Thinking
 from .prompt import Prompt
 from .reply import JSON, entries, members
 
@@ -24,6 +24,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     model: Model
     usage: Usage
     login: str
+    key: str  # of this answer alone
     created: int
     identifiers: Identifiers
     seal: Seal
@@ -51,7 +52,7 @@ def pieces_of(arguments: str) -> list[str]:
 
 def count(prompt: Prompt, plan: Plan) -> Usage:
     """Token counts that behave: what was said before is read from a cache, marked blocks are written to one."""
-    said = sum(len(words_of(block.text)) if not isinstance(block, Call) else 0 for block in plan.blocks)
+    said = sum(len(words_of(block.text)) for block in plan.blocks if isinstance(block, Text | Thinking))
     thought = len(words_of(plan.thoughts))
     calls = sum(TOKENS_PER_CALL + len(call.wire_arguments) // 4 for call in plan.calls)
     output = max(1, said + calls)

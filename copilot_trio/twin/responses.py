@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from .catalogue import cost
-from .plan import Block, Call, Text, Thinking
+from .plan import Block, Call, Citation, Search, Text, Thinking
 from .rendering import Answer, pieces_of, words_of
 from .reply import JSON, Frame, Reply, encode_sorted, entries, members
 
 ENDINGS = {"response.completed", "response.incomplete", "response.failed", "error"}
 FAILURE = {"code": "server_error", "message": "The server had an error processing your request."}
+ERROR: JSON = {"type": "error", "param": None, **FAILURE}
 NO_IMAGES = {
     "input_tokens": 0,
     "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
@@ -70,14 +71,20 @@ def stream(answer: Answer) -> list[Frame]:
     numbered = [event | {"sequence_number": number} for number, event in enumerate(events(answer))]
     if answer.plan.broken:
         half = max(2, len(numbered) // 2)
-        numbered = [*numbered[:half], _broken(answer) | {"sequence_number": half}]
+        broken = [_broken(answer)]
+        if answer.has("doubleerror"):
+            broken.append(ERROR)
+        numbered = [
+            *numbered[:half],
+            *(event | {"sequence_number": half + number} for number, event in enumerate(broken)),
+        ]
     return [Frame(encode_sorted(event), event["type"], ending=event["type"] in ENDINGS) for event in numbered]
 
 
 def _broken(answer: Answer) -> Event:
-    if answer.has("failed"):
+    if answer.has("failed") or answer.has("doubleerror"):
         return {"type": "response.failed", "response": _response(answer, "failed") | {"error": FAILURE}}
-    return {"type": "error", "code": "server_error", "message": FAILURE["message"], "param": None}
+    return ERROR
 
 
 def events(answer: Answer) -> Iterator[Event]:
@@ -103,6 +110,8 @@ def _ended(answer: Answer) -> JSON:
     if cut_off:
         reason = "max_output_tokens" if answer.plan.stop == "length" else "content_filter"
         response["incomplete_details"] = {"reason": reason}
+    searches = sum(isinstance(block, Search) for block in answer.plan.blocks)
+    response["tool_usage"] = {"image_gen": NO_IMAGES, "web_search": {"num_requests": searches}}
     if not answer.has("nousage"):
         response["usage"] = _usage(answer)
     return response
@@ -129,7 +138,7 @@ def _response(answer: Answer, status: str) -> JSON:
     }
     return UNCHANGING | {
         "created_at": answer.created,
-        "id": _fresh(answer, "response"),
+        "id": _fresh(answer, f"response {answer.key}"),
         "model": answer.model.echo,
         "reasoning": reasoning,
         "status": status,
@@ -152,6 +161,8 @@ def _block(answer: Answer, block: Block, index: int) -> Iterator[Event]:
             yield from _reasoning(answer, block, index)
         case Call():
             yield from _call(answer, block, index)
+        case Search():
+            yield from _search(answer, block, index)
 
 
 def _delta(answer: Answer, index: int, name: str, **values: Any) -> Event:
@@ -163,20 +174,44 @@ def _item_event(name: str, item: JSON) -> Event:
 
 
 def _message(answer: Answer, block: Text, index: int) -> Iterator[Event]:
-    empty = _part("")
+    empty = _part(Text(""))
+    whole = _part(block)
     opened = _done(answer, block, index) | {"content": [], "status": "in_progress"}
     place: JSON = {"content_index": 0}
     yield _item_event("added", opened)
     yield _delta(answer, index, "response.content_part.added", part=empty, **place)
     for word in words_of(block.text):
         yield _delta(answer, index, "response.output_text.delta", delta=word, logprobs=[], **place)
+    for number, annotation in enumerate(whole["annotations"]):
+        noted = place | {"annotation": annotation, "annotation_index": number}
+        yield _delta(answer, index, "response.output_text.annotation.added", **noted)
     yield _delta(answer, index, "response.output_text.done", text=block.text, logprobs=[], **place)
-    yield _delta(answer, index, "response.content_part.done", part=_part(block.text), **place)
+    yield _delta(answer, index, "response.content_part.done", part=whole, **place)
     yield _item_event("done", _done(answer, block, index))
 
 
-def _part(text: str) -> JSON:
-    return {"annotations": [], "logprobs": [], "text": text, "type": "output_text"}
+def _part(block: Text) -> JSON:
+    annotations = [_annotation(citation) for citation in block.citations]
+    return {"annotations": annotations, "logprobs": [], "text": block.text, "type": "output_text"}
+
+
+def _annotation(citation: Citation) -> JSON:
+    return {
+        "end_index": citation.end,
+        "start_index": citation.start,
+        "title": citation.title,
+        "type": "url_citation",
+        "url": citation.url,
+    }
+
+
+def _search(answer: Answer, block: Search, index: int) -> Iterator[Event]:
+    done = _done(answer, block, index)
+    opened = {name: value for name, value in done.items() if name != "action"}
+    yield _item_event("added", opened | {"status": "in_progress"})
+    for state in ("in_progress", "searching", "completed"):
+        yield _delta(answer, index, f"response.web_search_call.{state}")
+    yield _item_event("done", done | {"id": _item_id(answer, index)})
 
 
 def _reasoning(answer: Answer, block: Thinking, index: int) -> Iterator[Event]:
@@ -212,10 +247,10 @@ def _done(answer: Answer, block: Block, index: int) -> JSON:
     """The finished item, with ids of its own as every frame has."""
     item: JSON = {"id": _item_id(answer, index)}
     match block:
-        case Text(text=text):
+        case Text():
             phase = "commentary" if answer.plan.calls else "final_answer"
             return item | {
-                "content": [_part(text)],
+                "content": [_part(block)],
                 "phase": phase,
                 "role": "assistant",
                 "status": "completed",
@@ -226,6 +261,11 @@ def _done(answer: Answer, block: Block, index: int) -> JSON:
             wanted = "reasoning.encrypted_content" in entries(answer.prompt.body.get("include"))
             secret = _fresh(answer, f"content {answer.created} {index}") if wanted else None
             return item | {"content": [], "encrypted_content": secret, "summary": summary, "type": "reasoning"}
+        case Search(query=query, urls=urls):
+            action: JSON = {"query": query, "type": "search"}
+            if "web_search_call.action.sources" in entries(answer.prompt.body.get("include")):
+                action["sources"] = [{"type": "url", "url": url} for url in urls]
+            return item | {"action": action, "status": "completed", "type": "web_search_call"}
         case Call():
             kind = "function_call" if block.text is None else "custom_tool_call"
             key = "arguments" if block.text is None else "input"

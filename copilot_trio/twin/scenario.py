@@ -10,6 +10,7 @@
 ``tool``               write ``CONTENT`` into ``FILE`` with the tools offered, read it back, report
 ``thinktool bigtool``  the same with thoughts before each call; with a large last argument
 ``parallel``           two calls in one turn
+``search``             search the web with the tool of ``/responses``, say ``REPLY`` and cite
 ``script``             the calls of ``SCRIPT=<base64 of a JSON list of {"name", "args" | "input"}>``, one a turn
 ``empty maxtok refusal`` nothing; cut off by the output limit; declined
 ``err<status>``        that status, always
@@ -18,6 +19,7 @@
 ``errmid``             an error event in mid-stream
 ``cut cutx<n>``        the connection reset in mid-stream; the first ``n`` times of a ``RUN`` only
 ``truncate``           a clean end without the terminal event
+``close<code>``        over a WebSocket, closed with that code after the first events
 ``connection_reset``   reset before the status line
 ``slow<s> stall<s> pings<s>`` silence before the status line; after the first event; with signs of life
 ``row<n>``, ``<name>`` an error of the catalogue (:mod:`.errors`)
@@ -27,7 +29,7 @@
 
 ``RUN:<key>`` names a counter, ``FILE= CONTENT= REPLY=`` fill in, ``VARIANT:<a,b>`` bends the shape: ``html emptybody
 ctxlen nofinish nousage nodone crlf comment retryafter retrydate retrynegative retryhuge noretry doretry jsonreply
-failed nosignature splitchoices usageinside opaque_middle opaque_text opaque_finish``.
+failed doubleerror nosignature splitchoices usageinside opaque_middle opaque_text opaque_finish``.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ import re
 
 import msgspec
 
-from . import answers, errors, tooling
+from . import answers, errors, search, tooling
 from .delivery import PLAIN, Delivery
 from .plan import Block, Call, Plan, Stop, Text, Thinking
 from .prompt import Prompt
@@ -115,6 +117,8 @@ def make_plan(prompt: Prompt, counters: Counters, now: float, pace: float, *, fo
     words = read_words(prompt)
     if forced:
         words = msgspec.structs.replace(words, name=forced)
+    if not words.name and search.unavoidable(prompt):
+        return search.make_plan(newest_question(prompt), words.reply, Delivery(pace=pace))
     if not words.name:
         return answers.make_plan(prompt, newest_question(prompt), Delivery(pace=pace))
     planned = _interpret(prompt, words, counters, now)
@@ -128,6 +132,7 @@ def _interpret(prompt: Prompt, words: Words, counters: Counters, now: float) -> 
     return (
         _failing(prompt, words, counters, now)
         or _interrupted(prompt, words, counters)
+        or _searching(prompt, words)
         or _speaking(words)
         or _calling(prompt, words)
         or _saying(words.reply)
@@ -184,6 +189,8 @@ def _interrupted(prompt: Prompt, words: Words, counters: Counters) -> Plan | Non
             "pings": Delivery(at="first", pings=seconds),
         }[found[1]]
         return _saying(words.reply, delivery=delivery)
+    if found := re.fullmatch(r"close([1-4]\d{3})", words.name):
+        return _saying(words.reply, delivery=Delivery(at="first", cut="truncate", close=int(found[1])))
     match words.name:
         case "truncate":
             return _saying(words.reply, delivery=Delivery(at="ending", cut="truncate"))
@@ -192,6 +199,14 @@ def _interrupted(prompt: Prompt, words: Words, counters: Counters) -> Plan | Non
         case "errmid":
             return msgspec.structs.replace(_saying(f"{words.reply} partial"), broken=True)
     return None
+
+
+def _searching(prompt: Prompt, words: Words) -> Plan | None:
+    return (
+        search.make_plan(words.prompt, words.reply, PLAIN)
+        if words.name == "search" and search.offered(prompt)
+        else None
+    )
 
 
 def _speaking(words: Words) -> Plan | None:

@@ -10,6 +10,7 @@ from .accounts import Account, Accounts
 from .devices import DeviceCodes
 from .faults import Faults
 from .identifiers import Identifiers, Seal
+from .prompt import Prompt
 from .records import Records, TokenKind
 from .reply import Reply
 from .scenario import Counters
@@ -47,6 +48,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Route = Callable[["State", Call], Reply]
+CountTokens = Callable[[Prompt], int]
 
 
 class State:
@@ -58,10 +60,12 @@ class State:
         now: Callable[[], float],
         pace: float,
         device_interval: float,
+        count_tokens: CountTokens | None = None,
     ) -> None:
         self.now = now
         self.pace = pace
         self.base_url = ""
+        self._count_tokens = count_tokens
         self.rest_calls = 0
         self.identifiers = Identifiers(seed)
         self.seal = Seal(self.identifiers)
@@ -71,6 +75,12 @@ class State:
         self.faults = Faults()
         self.records = Records()
         self.counters = Counters()
+
+    def counted(self, prompt: Prompt) -> Prompt:
+        """The prompt with its exact size, if somebody gave us a tokenizer."""
+        if self._count_tokens is None:
+            return prompt
+        return msgspec.structs.replace(prompt, tokens=self._count_tokens(prompt))
 
     def identify(self, authorization: str) -> Caller:
         """Who is it? Nothing is refused here: the two hosts refuse in different words."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
+import trio
 
 from copilot_trio.accounts.account import Account, Answer, CopilotToken
 from copilot_trio.accounts.outcome import Outcome, Refusal, classify
 from copilot_trio.config import Identity
-from copilot_trio.errors import UpstreamError
+from copilot_trio.dialects.responses.session import request_frame
+from copilot_trio.errors import NoWebSocket, UpstreamError
 from copilot_trio.github.token import TokenSource
 
 from .identity import Headers, call_headers, models_headers
 
+logger = logging.getLogger(__name__)
+
+WEBSOCKET_PAUSE = 600.0  # seconds over HTTP after a refused upgrade
 MAX_ERROR = 64 * 1024
 PASSED_ON = ("x-github-request-id", "retry-after")
 PASSED_ON_PREFIXES = ("x-ratelimit-", "x-quota-snapshot-", "x-usage-ratelimit-")
@@ -34,6 +40,9 @@ class Call(msgspec.Struct, frozen=True):
     betas: str | None = None
     stream: bool = False
     extra_headers: tuple[tuple[str, str], ...] = ()  # what upstream's own list says the model needs
+    intent: str | None = None  # instead of the identity's
+    interaction: str | None = None
+    websocket: bool = False  # over a WebSocket, if upstream lets us
 
 
 Judge = Callable[[Account, Outcome, str], None]
@@ -62,13 +71,31 @@ class Copilot:
                 vision=call.vision,
                 betas=call.betas,
                 stream=call.stream,
+                intent=call.intent,
+                interaction=call.interaction,
             ),
             *call.extra_headers,
         ]
+        if call.websocket and trio.current_time() >= account.no_websocket_until:
+            try:
+                async with self._send_frame(account, call, token, headers) as answer:
+                    yield answer
+                return
+            except NoWebSocket as error:
+                account.no_websocket_until = trio.current_time() + WEBSOCKET_PAUSE
+                logger.info("%s: %s; over HTTP for a while", account.label, error)
         async with account.pool.send("POST", token.api + call.endpoint, headers, call.body) as answer:
             if answer.status != 200:
                 raise await _refusal(answer)
             yield answer
+
+    def _send_frame(
+        self, account: Account, call: Call, token: CopilotToken, headers: Headers
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Over a WebSocket the initiator is in the frame (upstream.md §9.1)."""
+        unwanted = {"X-Initiator", "Content-Type", "Accept"}
+        shown = [(name, value) for name, value in headers if name not in unwanted]
+        return account.pool.send_frame(token.api + call.endpoint, shown, request_frame(call.body, call.initiator))
 
     async def fetch_models(self, account: Account) -> bytes:
         """The raw list, which costs nothing. A 401 is answered by one refresh. Raises ``ProxyError``."""

@@ -52,15 +52,19 @@ def call_headers(
     vision: bool,
     betas: str | None,
     stream: bool,
+    intent: str | None = None,
+    interaction: str | None = None,
 ) -> Headers:
     """A model call. ``initiator`` is derived from the request (product.md §5.4) and has no setting."""
     headers = [
         *copilot_headers(identity, account, token, request_id),
         ("Content-Type", "application/json"),
         ("Accept", "text/event-stream" if stream else "application/json"),
-        ("OpenAI-Intent", identity.intent),
+        ("OpenAI-Intent", intent or identity.intent),
         ("X-Initiator", initiator),
     ]
+    if interaction is not None:
+        headers.append(("X-Interaction-Type", interaction))
     if vision:
         headers.append(("Copilot-Vision-Request", "true"))
     if betas is not None:

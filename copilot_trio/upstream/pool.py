@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import httpcore
 import msgspec
@@ -20,6 +20,9 @@ from copilot_trio.errors import (
 
 from .connection import IdlePlaces, StaleConnection, UpstreamConnection
 from .network import Dial, NetworkBackend
+
+if TYPE_CHECKING:
+    from .websocket import FrameAnswer
 
 KEEPALIVE_EXPIRY = 50.0  # seconds; below the 60 that upstream's balancers grant an idle connection
 CLOSE_TIMEOUT = 2.0
@@ -175,6 +178,18 @@ class AccountPool:
                 if response is not None:
                     await response.aclose()
                 await self._close_if_drained(pool)
+
+    @asynccontextmanager
+    async def send_frame(self, url: str, headers: HeaderList, frame: bytes) -> AsyncIterator[Answer | FrameAnswer]:
+        """One request over a WebSocket of its own, dialled as the pool dials. Raises as that does."""
+        from .websocket import send_frame  # 40 ms and 2 MiB that most never need
+
+        context = self._ssl_context() if url.startswith("https") else None
+        connect, patience = self._timeouts["connect"], self._timeouts["read"]
+        assert connect is not None
+        assert patience is not None
+        async with send_frame(self._dial, context, url, headers, frame, connect=connect, patience=patience) as answer:
+            yield answer
 
     async def recycle(self) -> None:
         """Replace the pool; the old one closes when its last stream ends."""

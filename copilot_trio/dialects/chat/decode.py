@@ -10,6 +10,8 @@ from copilot_trio.turn import (
     Event,
     Finished,
     Part,
+    Refusal,
+    RefusalDelta,
     Started,
     StopReason,
     Text,
@@ -101,9 +103,10 @@ class ChatStreamDecoder:
             out.append(ThinkingDelta(thinking))
         if delta.reasoning_opaque:  # it ends the reasoning, so it goes before the text that shares its chunk (§7.8)
             out.append(ThinkingSigned(delta.reasoning_opaque))
-        text = delta.content or delta.refusal
-        if text:
-            out.append(TextDelta(text))
+        if delta.content:
+            out.append(TextDelta(delta.content))
+        if delta.refusal:
+            out.append(RefusalDelta(delta.refusal))
         if len(out) > before:
             self._call_open = False
         for call in delta.tool_calls or ():
@@ -169,8 +172,10 @@ def _thinking(messages: list[Delta]) -> list[Part]:
 
 
 def _texts(messages: list[Delta]) -> list[Part]:
-    text = "".join(message.content or message.refusal or "" for message in messages)
-    return [Text(text)] if text else []
+    text = "".join(message.content or "" for message in messages)
+    refusal = "".join(message.refusal or "" for message in messages)
+    parts: list[Part] = [Text(text)] if text else []
+    return [*parts, Refusal(refusal)] if refusal else parts
 
 
 def _calls(messages: list[Delta], reply_id: str) -> list[Part]:

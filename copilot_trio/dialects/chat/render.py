@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from copilot_trio.dialects import limits
+from copilot_trio.dialects.messages.wire import REDACTED
+from copilot_trio.errors import BadRequest
 from copilot_trio.models.model import Model
 from copilot_trio.turn import (
     Conversation,
@@ -18,17 +21,20 @@ from copilot_trio.turn import (
     Part,
     Reasoning,
     RedactedThinking,
+    Refusal,
     Text,
     Thinking,
     Tool,
     ToolCall,
     ToolChoice,
     ToolResult,
+    WebSearch,
 )
 
 _encode = msgspec.json.Encoder().encode
 
 Fields = dict[str, object]
+BUDGETS = {"minimal": 1024, "low": 4096, "medium": 16384}  # tokens; above, all that the model has
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
@@ -36,43 +42,63 @@ def render_request(conversation: Conversation, model: Model) -> bytes:
     """The body for ``POST /chat/completions``.
 
     Left out for want of a counterpart: ``top_k``, ``metadata`` (an identity that is not Copilot's to know),
-    ``service_tier``, ``context_management``.
+    ``service_tier``, ``context_management``, a key for the prompt's cache, and a web search beside other tools, for the
+    model can do without. Raises ``BadRequest`` for a request that is nothing but a web search.
     """
+    _check_search(conversation)
     fields: Fields = {"model": model.id, "messages": list(_messages(conversation.messages, model))}
     if conversation.stream:
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
     max_tokens = _within(conversation.max_tokens, model.limits.max_output_tokens)
     if max_tokens is not None:
-        fields[_max_tokens_name(model)] = max_tokens
+        fields["max_completion_tokens" if limits.wants_completion_tokens(model) else "max_tokens"] = max_tokens
     fields |= _sampling(conversation, model)
     if conversation.tools:
         fields["tools"] = [_tool(tool) for tool in conversation.tools]
-        if conversation.tool_choice is not None:
-            fields["tool_choice"] = _tool_choice(conversation.tool_choice)
+        choice = conversation.tool_choice
+        if choice is not None and (
+            choice.mode != "tool" or any(tool.name == choice.name for tool in conversation.tools)
+        ):
+            fields["tool_choice"] = _tool_choice(choice)
         if conversation.parallel_tools is not None:
             fields["parallel_tool_calls"] = conversation.parallel_tools
-    if conversation.output_schema is not None:
-        # Not strict: OpenAI then refuses schemas with optional fields, which Anthropic takes.
-        schema = {"name": "output", "schema": conversation.output_schema}
-        fields["response_format"] = {"type": "json_schema", "json_schema": schema}
+    fields |= _output(conversation, model)
     fields |= _reasoning(conversation.reasoning, max_tokens, model)
     return _encode(fields)
+
+
+def _check_search(conversation: Conversation) -> None:
+    if conversation.search is not None and not conversation.tools:
+        raise BadRequest(
+            "a web search runs at the provider, and this model's API has none",
+            remedy="Leave the tool out, or choose a model that searches.",
+            param="tools",
+        )
+
+
+def _output(conversation: Conversation, model: Model) -> Fields:
+    fields: Fields = {}
+    if conversation.output_schema is not None:
+        schema: Fields = {"name": conversation.output_name or "output", "schema": conversation.output_schema}
+        # Strict where the client says so alone: OpenAI then refuses optional fields, which Anthropic takes.
+        if conversation.output_strict is not None:
+            schema["strict"] = conversation.output_strict
+        fields["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif conversation.output_json:
+        fields["response_format"] = {"type": "json_object"}
+    family = model.capabilities.family or model.id
+    if conversation.verbosity is not None and family.startswith(("gpt-5", "gpt-6")):  # no other knows it
+        fields["verbosity"] = conversation.verbosity
+    return fields
 
 
 def _within(wanted: int | None, limit: int) -> int | None:
     return min(wanted, limit) if wanted is not None and limit > 0 else wanted
 
 
-def _max_tokens_name(model: Model) -> str:
-    """GPT-5 and the o-series know only the newer name; everything else knows the older one."""
-    family = model.capabilities.family or model.id
-    return "max_completion_tokens" if family.startswith(("gpt-5", "gpt-6", "o1", "o3", "o4")) else "max_tokens"
-
-
 def _sampling(conversation: Conversation, model: Model) -> Fields:
     fields: Fields = {}
-    reasons = bool(model.supports.reasoning_effort) and _max_tokens_name(model) == "max_completion_tokens"
-    if not reasons:  # OpenAI's reasoning models refuse both
+    if not limits.refuses_sampling(model):
         if conversation.temperature is not None:
             fields["temperature"] = conversation.temperature
         if conversation.top_p is not None:
@@ -86,19 +112,20 @@ def _reasoning(reasoning: Reasoning, max_tokens: int | None, model: Model) -> Fi
     """Only what the model lists; ``disabled`` sends nothing."""
     if reasoning.wanted is not True:
         return {}
-    supports = model.supports
-    if supports.reasoning_effort:
-        return {"reasoning_effort": clamp_effort(_effort_wanted(reasoning), supports.reasoning_effort)}
-    if supports.max_thinking_budget:
-        most = supports.max_thinking_budget
-        ceiling = most if max_tokens is None else min(most, max_tokens - 1)  # thinking is part of the output
-        wanted = most if reasoning.budget is None else reasoning.budget
-        budget = max(min(wanted, ceiling), supports.min_thinking_budget)
-        return {"thinking_budget": budget} if 0 < budget <= ceiling else {}
-    return {}
+    listed, most = model.supports.reasoning_effort, model.supports.max_thinking_budget
+    if listed:
+        return {"reasoning_effort": clamp_effort(effort_wanted(reasoning), listed)}
+    budget = limits.thinking_budget(model, budget_wanted(reasoning, most), max_tokens) if most else None
+    return {} if budget is None else {"thinking_budget": budget}
 
 
-def _effort_wanted(reasoning: Reasoning) -> str:
+def budget_wanted(reasoning: Reasoning, most: int) -> int:
+    """Tokens: the client's own, or what its effort comes to."""
+    return BUDGETS.get(reasoning.effort or "", most) if reasoning.budget is None else reasoning.budget
+
+
+def effort_wanted(reasoning: Reasoning) -> str:
+    """The client's own, or what its budget of tokens comes to."""
     if reasoning.effort is not None:
         return reasoning.effort
     if reasoning.budget is None:
@@ -149,7 +176,7 @@ def _messages(messages: Iterable[Message], model: Model) -> Iterator[Fields]:
 def _render(message: Message) -> Iterator[Fields]:
     match message.role:
         case "system":
-            yield {"role": "system", "content": "\n\n".join(_plain(part) for part in message.parts)}
+            yield {"role": "system", "content": "\n\n".join(plain(part) for part in message.parts)}
         case "assistant":
             yield _assistant(message.parts)
         case "user":
@@ -174,7 +201,7 @@ def _user(parts: Iterable[Part]) -> Iterator[Fields]:
 
 def _result_text(result: ToolResult) -> str:
     texts = [
-        "(an image, in the user message below)" if isinstance(part, Image) else _plain(part) for part in result.parts
+        "(an image, in the user message below)" if isinstance(part, Image) else plain(part) for part in result.parts
     ]
     return ("Error: " if result.is_error else "") + "\n".join(texts)  # chat has no is_error
 
@@ -188,18 +215,18 @@ def _content(parts: list[Part]) -> str | list[Fields]:
 def _content_part(part: Part) -> Fields:
     if isinstance(part, Image):
         url = part.url or f"data:{part.media_type};base64,{part.data}"
-        return {"type": "image_url", "image_url": {"url": url}}
-    return {"type": "text", "text": _plain(part)}
+        return {"type": "image_url", "image_url": {"url": url} | ({"detail": part.detail} if part.detail else {})}
+    return {"type": "text", "text": plain(part)}
 
 
 def _assistant(parts: Iterable[Part]) -> Fields:
     parts = list(parts)
-    text = "".join(_plain(part) for part in parts if isinstance(part, Text | Document))
+    text = "".join(f"\n{plain(part)}\n" if isinstance(part, WebSearch) else plain(part) for part in parts)
     calls = [part for part in parts if isinstance(part, ToolCall)]
     thinking = [part for part in parts if isinstance(part, Thinking)]
     fields: Fields = {"role": "assistant", "content": text or (None if calls else "")}
     reasoning = "".join(part.text for part in thinking)
-    opaque = next((part.signature for part in reversed(thinking) if part.signature), "")
+    opaque = next((part.signature for part in reversed(thinking) if _is_chats(part.signature)), "")
     # Copilot's own names; a redacted block is another provider's secret and means nothing here.
     if reasoning:
         fields["reasoning_text"] = reasoning
@@ -213,9 +240,15 @@ def _assistant(parts: Iterable[Part]) -> Fields:
     return fields
 
 
-def _plain(part: Part) -> str:
+def _is_chats(signature: str) -> bool:
+    """A Responses model's proof has an ``@``, and is refused here as a redacted block is."""
+    return signature != "" and "@" not in signature and not signature.startswith(REDACTED)
+
+
+def plain(part: Part) -> str:
+    """What of a part can be said in words; calls, results and thinking have places of their own."""
     match part:
-        case Text(text=text):
+        case Text(text=text) | Refusal(text=text):
             return text
         case Document(text=text, title=title) if text:
             return f"{title}\n{text}" if title else text
@@ -225,5 +258,11 @@ def _plain(part: Part) -> str:
             return f"(a document that this model's API cannot take: {title or 'untitled'}, {media_type})"
         case Image():
             return "(an image)"
+        case WebSearch(query=query, error=error) if error:
+            return f"(searched the web: {query}; it failed: {error})"
+        case WebSearch(query=query, hits=hits):
+            return "\n".join(
+                [f"(searched the web: {query})", *(" ".join(filter(None, ["-", hit.title, hit.url])) for hit in hits)]
+            )
         case Thinking() | RedactedThinking() | ToolCall() | ToolResult():
             return ""

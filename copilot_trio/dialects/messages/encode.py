@@ -10,7 +10,11 @@ from copilot_trio.turn import (
     AnswerContext,
     Event,
     Finished,
+    Part,
     RedactedThinking,
+    Refusal,
+    RefusalDelta,
+    Searched,
     Started,
     Text,
     TextDelta,
@@ -22,11 +26,15 @@ from copilot_trio.turn import (
     ToolCallStarted,
     Turn,
     Usage,
+    WebSearch,
 )
-from copilot_trio.unreadable import UNREADABLE
+
+from .wire import FOREIGN, REDACTED, WEB_SEARCH, tool_input, valid_id
+
+Fields = dict[str, object]
 
 _encode = msgspec.json.Encoder().encode
-_FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")  # Anthropic accepts no other characters in a tool call's id
+_FOREIGN_TO_SEARCHES = re.compile(r"[^a-zA-Z0-9_]")  # unlike other ids they have no dash
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
@@ -44,11 +52,12 @@ class MessagesStreamEncoder:
     def __init__(self, context: AnswerContext) -> None:
         self._model = context.model
         self._index = -1
-        self._open: str | int | None = None  # "text", "thinking", or a tool call's index
+        self._open: str | int | None = None  # a kind of block, or a tool call's index
+        self._searches = 0
 
     def feed(self, event: Event) -> bytes:
         match event:
-            case TextDelta(text=text):
+            case TextDelta(text=text) | RefusalDelta(text=text):
                 return self._switch("text", b'{"type":"text","text":""}') + self._delta(
                     b'{"type":"text_delta","text":%b}' % _encode(text)
                 )
@@ -59,9 +68,13 @@ class MessagesStreamEncoder:
             case ToolCallStarted():
                 return self._switch(event.index, _encode(_tool_use(event.id, event.name, msgspec.Raw(b"{}"))))
             case ThinkingSigned(signature=signature):
+                if signature.startswith(REDACTED):
+                    return self._whole(_redacted(signature.removeprefix(REDACTED)))
                 opened = self._thinking()
                 signed = self._delta(b'{"type":"signature_delta","signature":%b}' % _encode(signature))
                 return opened + signed + self._close()
+            case Searched(search=search):
+                return self._searched(search)
             case Started(id=message_id):
                 return self._start(message_id)
             case Finished(reason=reason, usage=usage):
@@ -86,10 +99,23 @@ class MessagesStreamEncoder:
         delta = {
             "type": "message_delta",
             "delta": {"stop_reason": reason, "stop_sequence": None},
-            "usage": usage_fields(usage),
+            "usage": usage_fields(usage, self._searches),
         }
         ending = _sse(b"message_delta", _encode(delta)) + _sse(b"message_stop", b'{"type":"message_stop"}')
         return self._close() + ending
+
+    def _searched(self, search: WebSearch) -> bytes:
+        """The input comes as a delta, as all input does: clients start from an empty one."""
+        self._searches += 1
+        use, result = _search_blocks(search)
+        asked = _encode({"query": search.query}).decode()
+        opened = self._switch("search", _encode(use | {"input": {}}))
+        query = self._delta(b'{"type":"input_json_delta","partial_json":%b}' % _encode(asked))
+        return opened + query + self._whole(result)
+
+    def _whole(self, block: Fields) -> bytes:
+        """A block without deltas."""
+        return self._switch("whole", _encode(block)) + self._close()
 
     def _thinking(self) -> bytes:
         return self._switch("thinking", b'{"type":"thinking","thinking":"","signature":""}')
@@ -119,61 +145,75 @@ class MessagesStreamEncoder:
 
 
 def render_answer(turn: Turn, context: AnswerContext) -> bytes:
-    """A whole reply, in the order thinking, text, tool calls came in."""
+    """A whole reply, its parts in the order they came in."""
+    searches = sum(isinstance(part, WebSearch) for part in turn.parts)
     return _encode(
         {
             "id": message_id_of(turn.id),
             "type": "message",
             "role": "assistant",
             "model": context.model,
-            "content": [_block(part) for part in turn.parts],
+            "content": [block for part in turn.parts for block in _blocks(part)],
             "stop_reason": turn.reason,
             "stop_sequence": None,
-            "usage": usage_fields(turn.usage),
+            "usage": usage_fields(turn.usage, searches),
         }
     )
 
 
-def usage_fields(usage: Usage) -> dict[str, int]:
-    return {
+def usage_fields(usage: Usage, searches: int = 0) -> Fields:
+    fields: Fields = {
         "input_tokens": usage.input_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "output_tokens": usage.output_tokens,
     }
+    return fields | ({"server_tool_use": {"web_search_requests": searches}} if searches else {})
 
 
 def message_id_of(upstream_id: str) -> str:
-    return upstream_id if upstream_id.startswith("msg_") else "msg_" + _FOREIGN.sub("_", upstream_id)
+    return upstream_id if upstream_id.startswith("msg_") else "msg_" + FOREIGN.sub("_", upstream_id)
 
 
-def _block(part: object) -> dict[str, object]:
+def _blocks(part: Part) -> tuple[Fields, ...]:
     match part:
-        case Text(text=text):
-            return {"type": "text", "text": text}
+        case Text(text=text) | Refusal(text=text):
+            return ({"type": "text", "text": text},)
+        case Thinking(signature=signature) if signature.startswith(REDACTED):
+            return (_redacted(signature.removeprefix(REDACTED)),)
         case Thinking(text=text, signature=signature):
-            return {"type": "thinking", "thinking": text, "signature": signature}
+            return ({"type": "thinking", "thinking": text, "signature": signature},)
         case RedactedThinking(data=data):
-            return {"type": "redacted_thinking", "data": data}
+            return (_redacted(data),)
         case ToolCall(id=call_id, name=name, arguments=arguments):
-            return _tool_use(call_id, name, _input(arguments))
+            return (_tool_use(call_id, name, tool_input(arguments)),)
+        case WebSearch():
+            return _search_blocks(part)
         case _:
             raise AssertionError(f"a model does not answer with {part!r}")
 
 
-def _tool_use(call_id: str, name: str, arguments: msgspec.Raw) -> dict[str, object]:
-    return {"type": "tool_use", "id": _FOREIGN.sub("_", call_id), "name": name, "input": arguments}
+def _tool_use(call_id: str, name: str, arguments: msgspec.Raw) -> Fields:
+    return {"type": "tool_use", "id": valid_id(call_id), "name": name, "input": arguments}
 
 
-def _input(arguments: str) -> msgspec.Raw:
-    """Anthropic wants an object. What the model left unfinished is handed over, marked, not dropped."""
-    if not arguments.strip():
-        return msgspec.Raw(b"{}")
-    try:
-        msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
-    except UNREADABLE:
-        return msgspec.Raw(_encode({"INVALID_JSON": arguments}))
-    return msgspec.Raw(arguments.encode())
+def _redacted(data: str) -> Fields:
+    return {"type": "redacted_thinking", "data": data}
+
+
+def _search_blocks(search: WebSearch) -> tuple[Fields, Fields]:
+    """The search, and what it found without the page texts: only Anthropic encrypts those."""
+    search_id = "srvtoolu_" + _FOREIGN_TO_SEARCHES.sub("_", search.id.removeprefix("srvtoolu_"))
+    found: object = [
+        {"type": "web_search_result", "url": hit.url, "title": hit.title, "page_age": None, "encrypted_content": ""}
+        for hit in search.hits
+    ]
+    if search.error:
+        found = {"type": "web_search_tool_result_error", "error_code": search.error}
+    return (
+        {"type": "server_tool_use", "id": search_id, "name": WEB_SEARCH, "input": {"query": search.query}},
+        {"type": "web_search_tool_result", "tool_use_id": search_id, "content": found},
+    )
 
 
 def _sse(name: bytes, data: bytes) -> bytes:

@@ -14,6 +14,7 @@ from copilot_trio.turn import (
     Reasoning,
     RedactedThinking,
     Role,
+    SearchTool,
     Text,
     Thinking,
     Tool,
@@ -21,8 +22,21 @@ from copilot_trio.turn import (
     ToolChoice,
     ToolResult,
 )
+from copilot_trio.unreadable import UNREADABLE
 
-from .wire import Block, BlockKind, MessageIn, RequestIn, ThinkingIn, ToolChoiceIn, ToolIn
+from .wire import (
+    NOTHING,
+    WEB_SEARCH,
+    Block,
+    BlockKind,
+    MessageIn,
+    RequestIn,
+    SearchInput,
+    SearchResult,
+    ThinkingIn,
+    ToolChoiceIn,
+    ToolIn,
+)
 
 # Claude Code's transport header in disguise: it changes with every prompt and spoils the cache (product.md §5.9).
 BILLING_HEADER = "x-anthropic-billing-header:"
@@ -33,11 +47,17 @@ EMPTY_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
 _decode_request = msgspec.json.Decoder(RequestIn).decode
 _decode_block = msgspec.json.Decoder(Block).decode
 _decode_kind = msgspec.json.Decoder(BlockKind).decode
+_decode_search = msgspec.json.Decoder(SearchInput).decode
+_decode_results = msgspec.json.Decoder(list[SearchResult] | SearchResult).decode
 _decode_content = msgspec.json.Decoder(str | list[msgspec.Raw] | None).decode
 
 
 def parse_request(body: bytes) -> Conversation:
-    """Raises ``BadRequest`` naming the field. Nothing of the prompt is lost: what is unknown becomes text."""
+    """Raises ``BadRequest`` naming the field. Nothing of the prompt is lost: what is unknown becomes text.
+
+    Left out: ``top_k``, ``service_tier``, ``context_management``, ``container``, ``mcp_servers`` for want of a
+    counterpart, ``metadata.user_id`` because that identity is not Copilot's to know, and how often a search may run.
+    """
     try:
         request = _decode_request(body)
         return Conversation(
@@ -45,7 +65,7 @@ def parse_request(body: bytes) -> Conversation:
                 *_system(request.system),
                 *(_message(message, f"messages.{number}") for number, message in enumerate(request.messages)),
             ),
-            tools=tuple(_tool(tool) for tool in request.tools or ()),
+            tools=tuple(_tool(tool) for tool in request.tools or () if not _searches(tool)),
             tool_choice=_tool_choice(request.tool_choice),
             parallel_tools=False if request.tool_choice and request.tool_choice.disable_parallel_tool_use else None,
             reasoning=_reasoning(request),
@@ -54,6 +74,7 @@ def parse_request(body: bytes) -> Conversation:
             top_p=request.top_p,
             stop=tuple(request.stop_sequences or ()),
             output_schema=_output_schema(request),
+            search=next((_search(tool) for tool in request.tools or () if _searches(tool)), None),
             stream=bool(request.stream),
         )
     except msgspec.ValidationError as error:
@@ -121,6 +142,10 @@ def _part(block: Block, raw: msgspec.Raw) -> Part:
             return ToolCall(block.id, block.name, _arguments(block.input))
         case "tool_result":
             return ToolResult(block.tool_use_id, _result_parts(block.content), bool(block.is_error))
+        case "server_tool_use" if block.name == WEB_SEARCH:
+            return Text(_search_told(block, raw))
+        case "web_search_tool_result":
+            return Text(_found_told(block, raw))
         case _:
             return Text(_unknown(block, raw))
 
@@ -136,6 +161,26 @@ def _unknown(block: Block, raw: msgspec.Raw) -> str:
     if block.type == "tool_reference":
         return f"Tool {block.tool_name} is now available."
     return bytes(raw).decode("utf-8", "replace")
+
+
+def _search_told(block: Block, raw: msgspec.Raw) -> str:
+    try:
+        return f"\n(searched the web: {_decode_search(block.input).query})\n"
+    except UNREADABLE:
+        return _unknown(block, raw)
+
+
+def _found_told(block: Block, raw: msgspec.Raw) -> str:
+    """But for what only Anthropic can read, the encrypted text of each page."""
+    try:
+        found = _decode_results(block.content)
+    except UNREADABLE:
+        return _unknown(block, raw)
+    if isinstance(found, SearchResult):
+        return f"\n(the search failed: {found.error_code})\n" if found.error_code else _unknown(block, raw)
+    ages = [f"({hit.page_age})" if hit.page_age else "" for hit in found]
+    lines = [" ".join(filter(None, ["-", hit.title, hit.url, age])) for hit, age in zip(found, ages, strict=True)]
+    return "\n".join(["", f"(the search found {len(lines) or 'nothing'})", *lines, ""])
 
 
 def _result_parts(content: msgspec.Raw) -> tuple[Text | Image | Document, ...]:
@@ -176,6 +221,15 @@ def _document(block: Block) -> Document:
             )
         case _:
             return Document(media_type=source.media_type, data=source.data, title=title)
+
+
+def _searches(tool: ToolIn) -> bool:
+    return (tool.type or "").startswith(WEB_SEARCH)
+
+
+def _search(tool: ToolIn) -> SearchTool:
+    location = NOTHING if bytes(tool.user_location) == b"null" else tool.user_location
+    return SearchTool(tuple(tool.allowed_domains or ()), tuple(tool.blocked_domains or ()), location)
 
 
 def _tool(tool: ToolIn) -> Tool:

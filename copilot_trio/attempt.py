@@ -1,0 +1,142 @@
+"""One request's way upstream: find the model, lease an account, send; repair what is free and send once more.
+
+A request that upstream may have run is never sent twice (product.md §4.3). Cancellation appears nowhere, because it
+needs no code: a client that leaves cancels all of this, and leaving ``Copilot.send`` closes the connection.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol, Self, TypeVar
+
+from copilot_trio.accounts.account import Account, Answer, CopilotToken
+from copilot_trio.accounts.outcome import Refusal, Repair
+from copilot_trio.accounts.registry import Accounts
+from copilot_trio.dialects.repair import without_encrypted, without_item_ids, without_thinking
+from copilot_trio.errors import NoAccount, UpstreamError
+from copilot_trio.models.catalogue import Catalogue
+from copilot_trio.models.model import Model, explain_refusal
+from copilot_trio.models.queue import ModelQueues
+from copilot_trio.upstream.copilot import Call, Copilot
+
+from .job import Job
+
+logger = logging.getLogger(__name__)
+
+BODY_REPAIRS: dict[Repair, Callable[[bytes], bytes]] = {
+    "drop_thinking": without_thinking,
+    "strip_ids": without_item_ids,
+    "drop_encrypted": without_encrypted,
+}
+# Where upstream still refuses what was repaired, the next thing that costs nothing.
+NEXT_REPAIR: dict[Repair, Repair] = {"strip_ids": "drop_encrypted"}
+
+
+class Sendable(Protocol):
+    """What a plan has to tell: the rest of it is between the planner and whoever carries the answer."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def model(self) -> Model: ...
+    @property
+    def betas(self) -> str | None: ...
+    def with_body(self, body: bytes, /) -> Self: ...
+
+
+PlanT = TypeVar("PlanT", bound=Sendable)
+Planner = Callable[[Model], PlanT]
+Carry = Callable[[Answer, PlanT, Account], Awaitable[None]]
+
+
+class Attempts:
+    """``websocket``: ask over a WebSocket where the model has one."""
+
+    def __init__(self, accounts: Accounts, copilot: Copilot, queues: ModelQueues, *, websocket: bool = False) -> None:
+        self._websocket = websocket
+        self._accounts = accounts
+        self._copilot = copilot
+        self._queues = queues
+
+    async def make(self, job: Job, planner: Planner[PlanT], carry: Carry[PlanT]) -> None:
+        """Send ``job``, and send it again after a repair that is provably free. Raises ``ProxyError``.
+
+        ``carry`` gets the answer and sees it delivered.
+        """
+        wanted = job.model or job.asked.model
+        job.watch.stop()
+        async with self._accounts.lease() as account:
+            job.note.account = account.label
+            catalogue = catalogue_of(account)
+            found = await catalogue.find(wanted, job.kind)
+            await self._accounts.rested(account, found.id)
+            async with self._queues.slot(found.id):
+                token = await self._copilot.token(account)
+                job.watch.go()
+                plan = planner(found)
+                repaired: set[Repair] = set()
+                while True:
+                    try:
+                        return await self._send(account, plan, token, job, carry)
+                    except Refusal as refusal:
+                        outcome = refusal.outcome
+                    repair = outcome.repair
+                    if repair in repaired:
+                        repair = NEXT_REPAIR.get(repair, "none")
+                    if repair == "none" or repair in repaired:
+                        self._accounts.judge(account, outcome, plan.model.id)
+                        if outcome.scope == "upstream":
+                            await account.pool.recycle()
+                        if outcome.error.code == "model_not_found":
+                            outcome.error.remedy = explain_refusal(plan.model, wanted)
+                            catalogue.doubt()
+                        raise outcome.error
+                    repaired.add(repair)
+                    logger.info("%s: repairing once: %s", account.label, repair)
+                    if repair == "switch_endpoint":
+                        catalogue.learn_refused(plan.model.id, plan.endpoint)
+                        plan = planner(await catalogue.find(wanted, job.kind))
+                    elif repair in {"refresh_token", "reread_host"}:  # the token's reply names the host too
+                        token = await self._copilot.token(account, instead_of=token)
+                    for done in repaired & BODY_REPAIRS.keys():
+                        plan = plan.with_body(BODY_REPAIRS[done](plan.body))
+
+    async def _send(self, account: Account, plan: PlanT, token: CopilotToken, job: Job, carry: Carry[PlanT]) -> None:
+        call = Call(
+            endpoint=plan.endpoint,
+            body=plan.body,
+            initiator=job.initiator,
+            request_id=job.request_id,
+            vision=job.vision,
+            betas=plan.betas,
+            stream=job.stream,
+            extra_headers=plan.model.extra_headers,
+            intent=job.intent,
+            interaction=job.interaction,
+            websocket=self._websocket and job.stream and _speaks_websocket(plan),
+        )
+        job.watch.stop()
+        try:
+            async with self._copilot.send(account, call, token) as answer:
+                job.watch.go()
+                await carry(answer, plan, account)
+            return
+        except UpstreamError as error:
+            error.account = account.label
+            failure = error
+        # The connections of this account are in doubt: start afresh, and let what runs on them drain.
+        await account.pool.recycle()
+        raise failure
+
+
+def _speaks_websocket(plan: Sendable) -> bool:
+    return plan.endpoint == "/responses" and "ws:/responses" in plan.model.endpoints
+
+
+def catalogue_of(account: Account) -> Catalogue:
+    if account.catalogue is None:
+        raise NoAccount(f"account {account.label} has no model list")
+    return account.catalogue

@@ -1,0 +1,169 @@
+"""A request body under edit: the places that the gate's rules ask for, each found once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+
+import msgspec
+
+from copilot_trio.models.model import Model
+
+from . import splice
+from .splice import Splice, Value
+
+LEFT_OUT = b'[{"type":"text","text":"(left out)"}]'  # a message must say something
+
+# A thinking block with a signature of Anthropic's, as Claude Code writes it; other spellings are walked to.
+SIGNED = re.compile(rb'"type":"thinking","thinking":"[^"\\]*+(?:\\.[^"\\]*+)*+","signature":"[^"\\@]++"')
+
+
+class GateSettings(msgspec.Struct, frozen=True):
+    """``keep_billing_header``: leave Claude Code's attribution block in the prompt, though it spoils the cache.
+
+    ``auto_thinking``: let models think where the client says nothing about it (:mod:`.thinking`). ``web_search``: let
+    the provider's own search tools through, which not every model and plan has (upstream.md §8.1).
+    """
+
+    keep_billing_header: bool = False
+    auto_thinking: bool = True
+    web_search: bool = False
+
+
+class Draft:
+    """Lists of members and elements are made once, so that cuts by several rules know of each other."""
+
+    def __init__(self, body: bytes, model: Model, settings: GateSettings) -> None:
+        self.body = body
+        self.model = model
+        self.settings = settings
+        self.splice = Splice(body)
+        self._members: dict[int, list[Value]] = {}
+        self._elements: dict[int, list[Value]] = {}
+        self._dropped: dict[int, tuple[Value, set[Value]]] = {}
+
+    @cached_property
+    def root(self) -> Value:
+        return splice.whole(self.body)
+
+    @cached_property
+    def top(self) -> list[Value]:
+        return self.members(self.root)
+
+    def members(self, of: Value) -> list[Value]:
+        found = self._members.get(of.value)
+        if found is None:
+            found = self._members[of.value] = splice.members(self.body, of)
+        return found
+
+    def elements(self, of: Value | None) -> list[Value]:
+        if of is None:
+            return []
+        found = self._elements.get(of.value)
+        if found is None:
+            found = self._elements[of.value] = splice.elements(self.body, of)
+        return found
+
+    def field(self, name: str, of: Value | None = None) -> Value | None:
+        siblings = self.top if of is None else self.members(of)
+        return next((value for value in reversed(siblings) if value.key == name), None)
+
+    def cut_field(self, name: str, of: Value | None = None) -> None:
+        siblings = self.top if of is None else self.members(of)
+        for value in siblings:
+            if value.key == name:
+                self.splice.cut(siblings, value)
+
+    def text(self, at: Value) -> bytes:
+        return splice.text_of(self.body, at)
+
+    def string(self, at: Value | None) -> str | None:
+        return splice.string_at(self.body, at)
+
+    def kind(self, of: Value) -> str | None:
+        """The string ``type`` of an object."""
+        return self.string(self.field("type", of))
+
+    def role(self, message: Value) -> str | None:
+        return self.string(self.field("role", message))
+
+    def number(self, at: Value | None) -> int | None:
+        """A whole number; None for anything else."""
+        if at is None:
+            return None
+        text = self.text(at)
+        return int(text) if text.removeprefix(b"-").isdigit() and len(text) < 20 else None
+
+    def decimal(self, at: Value) -> float | None:
+        """Any number; None for anything else."""
+        text = self.text(at)
+        return float(text) if text[:1] in b"-0123456789" else None
+
+    def holding(self, owners: list[Value], *signs: bytes | re.Pattern[bytes]) -> Iterator[Value]:
+        """Those of ``owners`` in whose text one of ``signs`` occurs: a search at memory speed before any walk."""
+        for owner in owners:
+            for sign in signs:
+                if isinstance(sign, bytes):
+                    found = self.body.find(sign, owner.value, owner.end) >= 0
+                else:
+                    found = sign.search(self.body, owner.value, owner.end) is not None
+                if found:
+                    yield owner
+                    break
+
+    @cached_property
+    def messages(self) -> list[Value]:
+        return self.elements(self.field("messages"))
+
+    @cached_property
+    def items(self) -> list[Value]:
+        return self.elements(self.field("input"))
+
+    @cached_property
+    def system(self) -> list[Value]:
+        return self.elements(self.field("system"))
+
+    @cached_property
+    def tools(self) -> list[Value]:
+        return self.elements(self.field("tools"))
+
+    @cached_property
+    def streams(self) -> bool:
+        at = self.field("stream")
+        return at is not None and self.text(at) == b"true"
+
+    @cached_property
+    def foreign_thinking(self) -> list[tuple[Value, Value]]:
+        """Anthropic's thinking blocks that it would not know again, each with the array it stands in: without a
+        signature, or with one that a Responses model made, which has an ``@`` (:class:`copilot_trio.turn.Thinking`)."""
+        known = sum(1 for _ in SIGNED.finditer(self.body))
+        if self.body.count(b'"thinking"') == 2 * known + (self.field("thinking") is not None):
+            return []
+        found: list[tuple[Value, Value]] = []
+        for message in self.holding(self.messages, b'"thinking"'):
+            content = self.field("content", message)
+            for block in self.elements(content):
+                signature = self.string(self.field("signature", block)) or "@"
+                if content is not None and self.kind(block) == "thinking" and "@" in signature:
+                    found.append((content, block))
+        return found
+
+    def drop(self, content: Value, block: Value) -> None:
+        """Cut one block of the array ``content``. :meth:`finish` sees to it that no message ends up empty."""
+        self.splice.cut(self.elements(content), block)
+        self._dropped.setdefault(content.value, (content, set()))[1].add(block)
+
+    def is_dropped(self, content: Value, block: Value) -> bool:
+        return content.value in self._dropped and block in self._dropped[content.value][1]
+
+    def finish(self) -> bytes:
+        """The new body; the same object where nothing needed to change."""
+        for content, dropped in self._dropped.values():
+            if len(dropped) < len(self.elements(content)):
+                continue
+            if content == self.field("system"):
+                self.cut_field("system")
+            else:
+                self.splice.replace(content, LEFT_OUT)
+        return self.splice.apply() if self.splice else self.body

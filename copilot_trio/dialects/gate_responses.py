@@ -1,0 +1,145 @@
+"""What ``/responses`` refuses: the gate's edits for OpenAI's newer dialect. The table is in :mod:`.gate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from . import limits
+from .chat.render import clamp_effort
+from .draft import Draft
+from .splice import Value
+
+DETAILS = {"auto", "low", "high", "original"}
+REASONING_FIELDS = {"effort", "summary", "generate_summary", "context"}
+MAX_OUR_ID = 64  # characters; upstream's own ids have over 400 (upstream.md §0.1)
+
+_encode = msgspec.json.Encoder().encode
+
+
+# ---- fields at the top
+
+
+def reasoning(draft: Draft) -> None:
+    at = draft.field("reasoning")
+    if at is None:
+        return
+    listed = draft.model.supports.reasoning_effort
+    if not listed:
+        draft.cut_field("reasoning")
+        return
+    for member in draft.members(at):
+        if member.key not in REASONING_FIELDS:
+            draft.splice.cut(draft.members(at), member)
+    effort = draft.field("effort", at)
+    asked = draft.string(effort)
+    if effort is not None and asked is not None and (clamped := clamp_effort(asked, listed)) != asked:
+        draft.splice.replace(effort, _encode(clamped))
+
+
+def sampling(draft: Draft) -> None:
+    if not limits.refuses_sampling(draft.model):
+        return
+    for value in draft.top:
+        if value.key in {"temperature", "top_p"} and draft.decimal(value) not in {None, 1.0}:
+            draft.cut_field(value.key)
+
+
+def max_output_tokens(draft: Draft) -> None:
+    at = draft.field("max_output_tokens")
+    asked = draft.number(at)
+    if at is None or asked is None:
+        return
+    if asked <= 0:
+        draft.cut_field("max_output_tokens")
+        return
+    most = limits.most_output(draft.model, streams=draft.streams) or asked
+    allowed = max(min(asked, most), limits.MIN_OUTPUT)
+    if allowed != asked:
+        draft.splice.replace(at, b"%d" % allowed)
+
+
+def web_search(draft: Draft) -> None:
+    if draft.settings.web_search:
+        return
+    for tool in draft.holding(draft.tools, b'"web_search'):
+        if _searches(draft, tool):
+            draft.splice.cut(draft.tools, tool)
+    choice = draft.field("tool_choice")
+    if choice is not None and _searches(draft, choice):
+        draft.cut_field("tool_choice")
+
+
+def _searches(draft: Draft, at: Value) -> bool:
+    return (draft.kind(at) or "").startswith("web_search")
+
+
+# ---- items
+
+
+def our_ids(draft: Draft) -> None:
+    """Clients get short ids of ours for upstream's, and upstream checks the encrypted content against its own."""
+    for item in draft.holding(draft.items, b'"reasoning"'):
+        identifier = draft.string(draft.field("id", item))
+        if identifier is not None and len(identifier) <= MAX_OUR_ID and draft.kind(item) == "reasoning":
+            draft.cut_field("id", item)
+
+
+def custom_calls(draft: Draft) -> None:
+    """A freeform tool's calls that a client replays as a function's, with the raw text for arguments: Cursor."""
+    custom = _tool_names(draft, "custom") - _tool_names(draft, "function")
+    if not custom:
+        return
+    calls: set[str] = set()
+    for item in draft.holding(draft.items, *(_encode(name) for name in custom)):
+        kind, arguments = draft.field("type", item), draft.field("arguments", item)
+        if (
+            kind is None
+            or draft.string(kind) != "function_call"
+            or draft.string(draft.field("name", item)) not in custom
+        ):
+            continue
+        calls.add(draft.string(draft.field("call_id", item)) or "")
+        draft.splice.replace(kind, b'"custom_tool_call"')
+        draft.cut_field("id", item)  # its prefix would name the wrong kind
+        if arguments is not None:
+            draft.splice.rename(arguments, "input")
+    for item in draft.holding(draft.items, b'"function_call_output"') if calls else ():
+        kind = draft.field("type", item)
+        answers = draft.string(kind) == "function_call_output" and draft.string(draft.field("call_id", item)) in calls
+        if kind is not None and answers:
+            draft.splice.replace(kind, b'"custom_tool_call_output"')
+            draft.cut_field("id", item)
+
+
+def _tool_names(draft: Draft, kind: str) -> set[str]:
+    return {draft.string(draft.field("name", tool)) or "" for tool in draft.tools if draft.kind(tool) == kind}
+
+
+def image_detail(draft: Draft) -> None:
+    for item in draft.holding(draft.items, b'"detail"'):
+        for part in _parts(draft, item):
+            detail = draft.field("detail", part)
+            if detail is not None and draft.kind(part) == "input_image" and draft.string(detail) not in DETAILS:
+                draft.splice.replace(detail, b'"auto"')
+
+
+def passthrough_metadata(draft: Draft) -> None:
+    for item in draft.holding(draft.items, b'"internal_chat_message_metadata_passthrough"'):
+        draft.cut_field("internal_chat_message_metadata_passthrough", item)
+
+
+def cache_control(draft: Draft) -> None:
+    sign = b'"cache_control"'
+    draft.cut_field("cache_control")
+    for tool in draft.holding(draft.tools, sign):
+        draft.cut_field("cache_control", tool)
+    for item in draft.holding(draft.items, sign):
+        for owner in (item, *_parts(draft, item)):
+            draft.cut_field("cache_control", owner)
+
+
+def _parts(draft: Draft, item: Value) -> Iterator[Value]:
+    for name in ("content", "output"):
+        yield from draft.elements(draft.field(name, item))

@@ -1,0 +1,90 @@
+"""The twin and the proxy over it, started as a user would start them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from tests.processes import call, environment
+
+MODEL_PATHS = ("/chat/completions", "/responses", "/v1/messages")
+PATIENCE = 30.0
+LOOK_AGAIN = 0.02
+
+
+class Stage(msgspec.Struct):
+    """Where the clients are sent. Without ``control`` nothing is known of what came in upstream."""
+
+    base_url: str
+    control: str = ""
+    seen: int = 0
+
+    async def calls(self) -> list[dict[str, Any]]:
+        """The records of the calls to models since the last time."""
+        if not self.control:
+            return []
+        url = f"{self.control}/records?since={self.seen}"
+        _, _, body = await trio.to_thread.run_sync(call, url)
+        records = json.loads(body)["records"]
+        self.seen = max([self.seen, *(record["seq"] for record in records)])
+        return [record for record in records if record["path"] in MODEL_PATHS]
+
+
+@asynccontextmanager
+async def stage(home: Path) -> AsyncIterator[Stage]:
+    async with trio.open_nursery() as nursery:
+        try:
+            base, control, token = await nursery.start(
+                _serve, ("twin", "--port", "0", "--pace", "0"), environment(home), home / "twin.log",
+                r"Copilot +(http\S+)[\s\S]+control +(http\S+)[\s\S]+?token (\S+)",
+            )  # fmt: skip
+            variables = environment(
+                home,
+                COPILOT_TRIO_GITHUB_URL=base,
+                COPILOT_TRIO_GITHUB_API_URL=base,
+                COPILOT_TRIO_COPILOT_URL=base,
+                COPILOT_TRIO_GITHUB_TOKEN=token,
+            )
+            (url,) = await nursery.start(
+                _serve, ("start", "--port", "0"), variables, home / "proxy.log", r"listening +(http\S+)[\s\S]+models "
+            )
+            yield Stage(url, control)
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+async def _serve(
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+    log: Path,
+    pattern: str,
+    *,
+    task_status: trio.TaskStatus[tuple[str, ...]],
+) -> None:
+    """A command until cancelled; starts when its log matches. Raises RuntimeError if that takes too long."""
+    command = [sys.executable, "-m", "copilot_trio", *arguments]
+    async with trio.open_nursery() as nursery:
+        with log.open("wb") as output:
+            await nursery.start(
+                lambda task_status: trio.run_process(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=variables,
+                    check=False, task_status=task_status,
+                )
+            )  # fmt: skip
+        with trio.move_on_after(PATIENCE):
+            while True:
+                if found := re.search(pattern, log.read_text()):
+                    task_status.started(found.groups())
+                    return
+                await trio.sleep(LOOK_AGAIN)
+        nursery.cancel_scope.cancel()
+        raise RuntimeError(f"{arguments[0]} did not start: {log.read_text()}")
