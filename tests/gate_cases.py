@@ -151,6 +151,20 @@ HITS_MESSAGES = [
         b'{"tool_choice":{"type":"tool","name":"n"}}',
         OPUS,
     ),
+    ("thinking", b'{"thinking":{"type":"disabled","display":"summarized"}}', b'{"thinking":{"type":"disabled"}}', OPUS),
+    ("thinking.display", b'{"thinking":{"display":null,"type":"adaptive"}}', b'{"thinking":{"type":"adaptive"}}', OPUS),
+    (
+        "tools[] without input_schema",
+        b'{"tools":[{"name":"a"},{"type":"bash_1","name":"b"},{}]}',
+        b'{"tools":[{"name":"a","input_schema":{"type":"object","properties":{}}},{"type":"bash_1","name":"b"},{}]}',
+        OPUS,
+    ),
+    (
+        "messages[].output_config",
+        talk(b'{"role":"user","output_config":{},"content":"a"}'),
+        talk(b'{"role":"user","content":"a"}'),
+        MODERN,
+    ),
     ("thinking blocks", talk(said(FOREIGN, CALL), RESULT), talk(said(CALL), RESULT), OPUS),
     ("thinking blocks", talk(said(text(b"a"), UNSIGNED), USER), talk(said(text(b"a")), USER), SONNET),
     (
@@ -214,17 +228,17 @@ HITS_MESSAGES = [
     ),
     (
         "tools: tool search",
-        b'{"tools":[{"name":"a","defer_loading":true},{"defer_loading":false,"name":"b"}]}',
-        b'{"tools":[{"name":"a"},{"name":"b"}]}',
+        b'{"tools":[{"type":"x","name":"a","defer_loading":true},{"defer_loading":false,"name":"b","type":"x"}]}',
+        b'{"tools":[{"type":"x","name":"a"},{"type":"x","name":"b"}]}',
         SONNET,
     ),
     (
         "tools: tool search",
         (
-            b'{"tools":[{"name":"a"},{"name":"DeferredToolPlaceholder","defer_loading":true},'
-            b'{"type":"tool_search_tool_regex_20251119","name":"tool_search_tool_regex"},{"name":"b"}]}'
+            b'{"tools":[{"type":"x","name":"a"},{"type":"x","name":"DeferredToolPlaceholder","defer_loading":true},'
+            b'{"type":"tool_search_tool_regex_20251119","name":"tool_search_tool_regex"},{"type":"x","name":"b"}]}'
         ),
-        b'{"tools":[{"name":"a"},{"name":"b"}]}',
+        b'{"tools":[{"type":"x","name":"a"},{"type":"x","name":"b"}]}',
         SONNET,
     ),
     (
@@ -238,14 +252,14 @@ HITS_MESSAGES = [
     ),
     (
         "tools: web_search, web_fetch",
-        b'{"tools":[{"name":"a"},{"type":"web_search_20250305","name":"web_search"},{"type":"web_fetch_1","name":"w"}]}',
-        b'{"tools":[{"name":"a"}]}',
+        b'{"tools":[{"type":"x","name":"a"},{"type":"web_search_20250305","name":"web_search"},{"type":"web_fetch_1","name":"w"}]}',
+        b'{"tools":[{"type":"x","name":"a"}]}',
         MODERN,
     ),
     (
         "tools[].eager_input_streaming",
-        b'{"tools":[{"name":"a","eager_input_streaming":true,"input_schema":{}}]}',
-        b'{"tools":[{"name":"a","input_schema":{}}]}',
+        b'{"tools":[{"type":"x","name":"a","eager_input_streaming":true,"input_schema":{}}]}',
+        b'{"tools":[{"type":"x","name":"a","input_schema":{}}]}',
         MODERN,
     ),
     (
@@ -333,12 +347,12 @@ HITS_MESSAGES = [
         "cache_control.scope",
         (
             b'{"system":[{"text":"a","cache_control":{"type":"ephemeral","scope":"global"}}],'
-            b'"tools":[{"name":"t","cache_control":{"scope":"global","type":"ephemeral"}}],'
+            b'"tools":[{"type":"x","name":"t","cache_control":{"scope":"global","type":"ephemeral"}}],'
             b'"messages":[{"content":[{"type":"text","cache_control":{"type":"ephemeral","scope":"x","ttl":"1h"}}]}]}'
         ),
         (
             b'{"system":[{"text":"a","cache_control":{"type":"ephemeral"}}],'
-            b'"tools":[{"name":"t","cache_control":{"type":"ephemeral"}}],'
+            b'"tools":[{"type":"x","name":"t","cache_control":{"type":"ephemeral"}}],'
             b'"messages":[{"content":[{"type":"text","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}'
         ),
         MODERN,
@@ -358,7 +372,7 @@ HITS_MESSAGES = [
     ),
     (
         "cache_control, more than 4",
-        b'{"messages":[%b,%b],"system":[%b],"tools":[{"name":"a",%b},{%b,"name":"b"}]}'
+        b'{"messages":[%b,%b],"system":[%b],"tools":[{"type":"x","name":"a",%b},{%b,"type":"x","name":"b"}]}'
         % (
             told(text(b"1", b"," + MARK)),
             told(b'{"type":"tool_result",%b,"content":[%b]}' % (MARK, text(b"2", b"," + MARK))),
@@ -366,7 +380,7 @@ HITS_MESSAGES = [
             MARK,
             MARK,
         ),
-        b'{"messages":[%b,%b],"system":[%b],"tools":[{"name":"a"},{"name":"b"}]}'
+        b'{"messages":[%b,%b],"system":[%b],"tools":[{"type":"x","name":"a"},{"type":"x","name":"b"}]}'
         % (
             told(text(b"1", b"," + MARK)),
             told(b'{"type":"tool_result",%b,"content":[%b]}' % (MARK, text(b"2", b"," + MARK))),
@@ -388,6 +402,8 @@ MISSES_MESSAGES = [
     ("max_tokens", b'{"max_tokens":99000}', CODEX),
     ("max_tokens", b'{"metadata":{"max_tokens":99000},"max_tokens":"many"}', SONNET),
     ("thinking.display", b'{"thinking":{"type":"adaptive","display":"summarized"}}', OPUS),
+    ("tools[] without input_schema", b'{"tools":[{"type":"bash_1","name":"b"},{"name":"a","input_schema":{}}]}', OPUS),
+    ("messages[].output_config", b'{"output_config":{"effort":"low"},"messages":[%b]}' % USER, OPUS),
     ("thinking", b'{"thinking":{"type":"adaptive"}}', OPUS),
     ("thinking", b'{"thinking":{"type":"enabled"}}', SONNET),
     ("thinking", b'{"thinking":{"type":"future"}}', SONNET),
@@ -406,8 +422,8 @@ MISSES_MESSAGES = [
     ("temperature, top_p, top_k", b'{"temperature":1.0,"top_p":0.95,"thinking":{"type":"adaptive"}}', OPUS),
     ("output_config", b'{"output_config":{"effort":"high"}}', OPUS),
     ("output_config.format", b'{"output_config":{"format":{"type":"json_schema","schema":{"name":1}}}}', SONNET),
-    ("tools: tool search", b'{"tools":[{"name":"DeferredToolPlaceholder","defer_loading":true}]}', MODERN),
-    ("tools: tool search", b'{"tools":[{"name":"a","input_schema":{"defer_loading":true}}]}', SONNET),
+    ("tools: tool search", b'{"tools":[{"type":"x","name":"DeferredToolPlaceholder","defer_loading":true}]}', MODERN),
+    ("tools: tool search", b'{"tools":[{"type":"x","name":"a","input_schema":{"defer_loading":true}}]}', SONNET),
     ("tool_reference", b'{"messages":[{"content":[{"type":"tool_reference","tool_name":"Bash"}]}]}', MODERN),
     ("tool_reference", b'{"messages":[{"content":[{"type":"text","text":"\\"tool_reference\\""}]}]}', SONNET),
     ("tools: web_search, web_fetch", b'{"tools":[{"name":"web_search_now","input_schema":{}}]}', SONNET),
@@ -430,7 +446,7 @@ MISSES_MESSAGES = [
     ("empty content", talk(told(b'{"type":"tool_result","tool_use_id":"t","content":""}')), SONNET),
     ("assistant message last", talk(said(text(b"a")), USER), SONNET),
     ("assistant message last", b'{"messages":[%b],"metadata":{"role":"assistant"}}' % USER, SONNET),
-    ("cache_control.scope", b'{"tools":[{"scope":1,"cache_control":{"type":"ephemeral"}}]}', SONNET),
+    ("cache_control.scope", b'{"tools":[{"type":"x","scope":1,"cache_control":{"type":"ephemeral"}}]}', SONNET),
     ("cache_control on thinking", talk(said(THOUGHT, b'{"type":"tool_use",%b}' % MARK), RESULT), SONNET),
     (
         "cache_control, more than 4",
@@ -439,7 +455,7 @@ MISSES_MESSAGES = [
     ),
     (
         "cache_control, more than 4",
-        b'{"system":[%b],"tools":[{"name":"a","cache_control":null,"input_schema":{"cache_control":{"a":1}}}]}'
+        b'{"system":[%b],"tools":[{"type":"x","name":"a","cache_control":null,"input_schema":{"cache_control":{"a":1}}}]}'
         % b",".join([text(b"s", b"," + MARK)] * 4),
         SONNET,
     ),
@@ -509,49 +525,64 @@ HITS_CHAT = [
         SONNET,
     ),
     (
-        "reasoning_effort, thinking_budget, thinking",
+        "reasoning_effort, thinking_budget, thinking, reasoning",
         b'{"reasoning_effort": "max","a":1}',
         b'{"reasoning_effort": "high","a":1}',
         GPT5,
     ),
-    ("reasoning_effort, thinking_budget, thinking", b'{"reasoning_effort":"high","a":1}', b'{"a":1}', GPT),
-    ("reasoning_effort, thinking_budget, thinking", b'{"reasoning_effort":"none","a":1}', b'{"a":1}', SONNET),
+    ("reasoning_effort, thinking_budget, thinking, reasoning", b'{"reasoning_effort":"high","a":1}', b'{"a":1}', GPT),
     (
-        "reasoning_effort, thinking_budget, thinking",
+        "reasoning_effort, thinking_budget, thinking, reasoning",
+        b'{"reasoning_effort":"none","a":1}',
+        b'{"a":1}',
+        SONNET,
+    ),
+    (
+        "reasoning_effort, thinking_budget, thinking, reasoning",
         b'{"reasoning_effort":"low","a":1}',
         b'{"thinking_budget":4096,"a":1}',
         SONNET,
     ),
     (
-        "reasoning_effort, thinking_budget, thinking",
+        "reasoning_effort, thinking_budget, thinking, reasoning",
         b'{"max_tokens":9000,"reasoning_effort":"high"}',
         b'{"max_tokens":9000,"thinking_budget":8999}',
         SONNET,
     ),
-    ("reasoning_effort, thinking_budget, thinking", b'{"thinking_budget":99999}', b'{"thinking_budget":32768}', GEMINI),
-    ("reasoning_effort, thinking_budget, thinking", b'{"thinking_budget":9,"a":1}', b'{"a":1}', GPT),
     (
-        "reasoning_effort, thinking_budget, thinking",
+        "reasoning_effort, thinking_budget, thinking, reasoning",
+        b'{"thinking_budget":99999}',
+        b'{"thinking_budget":32768}',
+        GEMINI,
+    ),
+    ("reasoning_effort, thinking_budget, thinking, reasoning", b'{"thinking_budget":9,"a":1}', b'{"a":1}', GPT),
+    (
+        "reasoning_effort, thinking_budget, thinking, reasoning",
         b'{"thinking_budget":9000}',
         b'{"reasoning_effort":"medium"}',
         GPT5,
     ),
-    ("reasoning_effort, thinking_budget, thinking", b"{%b}" % ENABLED, b'{"thinking_budget":8000}', SONNET),
+    ("reasoning_effort, thinking_budget, thinking, reasoning", b"{%b}" % ENABLED, b'{"thinking_budget":8000}', SONNET),
     (
-        "reasoning_effort, thinking_budget, thinking",
+        "reasoning_effort, thinking_budget, thinking, reasoning",
         b'{"thinking":{"type":"adaptive"}}',
         b'{"reasoning_effort":"medium"}',
         OPUS,
     ),
-    ("reasoning_effort, thinking_budget, thinking", b'{"a":1,"thinking":{"type":"disabled"}}', b'{"a":1}', OPUS),
     (
-        "reasoning_effort, thinking_budget, thinking",
+        "reasoning_effort, thinking_budget, thinking, reasoning",
+        b'{"a":1,"thinking":{"type":"disabled"}}',
+        b'{"a":1}',
+        OPUS,
+    ),
+    (
+        "reasoning_effort, thinking_budget, thinking, reasoning",
         b'{"a":1,%b,"thinking_budget":2000}' % ENABLED,
         b'{"a":1,"thinking_budget":2000}',
         SONNET,
     ),
     (
-        "reasoning_effort, thinking_budget, thinking",
+        "reasoning_effort, thinking_budget, thinking, reasoning",
         b'{"tool_choice":"required","thinking_budget":2000}',
         b'{"tool_choice":"required"}',
         SONNET,
@@ -573,23 +604,22 @@ HITS_CHAT = [
         chats(b'{"role":"system","content":"be brief"}'),
         SONNET,
     ),
-    (
-        "tool_calls[].index",
-        chats(b'{"role":"assistant","tool_calls":[{"index":0,"id":"a"},{"id":"b","index":1}]}'),
-        chats(b'{"role":"assistant","tool_calls":[{"id":"a"},{"id":"b"}]}'),
-        GPT,
-    ),
 ]
 
 MISSES_CHAT = [
     ("cache_control", chats(b'{"role":"user","content":"\\"cache_control\\""}'), SONNET),
     ("cache_control", chats(b'{"role":"user","content":"a",%b}' % COPILOT_MARK), SONNET),
     ("reasoning_content", chats(b'{"role":"assistant","reasoning_text":"t","reasoning_opaque":"o"}'), SONNET),
-    ("reasoning_content", b'{"reasoning":{"effort":"low"},"messages":[%b]}' % USER, GPT),
-    ("reasoning_effort, thinking_budget, thinking", b'{"reasoning_effort":"low"}', GPT5),
-    ("reasoning_effort, thinking_budget, thinking", b'{"reasoning_effort":"low","tool_choice":"required"}', GPT5),
-    ("reasoning_effort, thinking_budget, thinking", b'{"max_tokens":9000,"thinking_budget":8000}', SONNET),
-    ("reasoning_effort, thinking_budget, thinking", b'{"metadata":{"reasoning_effort":"max"}}', GPT),
+    ("reasoning_content", chats(b'{"role":"user","content":"\\"reasoning_content\\""}'), GPT),
+    ("messages[].padding, annotations", chats(b'{"role":"assistant","tool_calls":[{"padding":1}]}'), GPT),
+    ("reasoning_effort, thinking_budget, thinking, reasoning", b'{"reasoning_effort":"low"}', GPT5),
+    (
+        "reasoning_effort, thinking_budget, thinking, reasoning",
+        b'{"reasoning_effort":"low","tool_choice":"required"}',
+        GPT5,
+    ),
+    ("reasoning_effort, thinking_budget, thinking, reasoning", b'{"max_tokens":9000,"thinking_budget":8000}', SONNET),
+    ("reasoning_effort, thinking_budget, thinking, reasoning", b'{"metadata":{"reasoning_effort":"max"}}', GPT),
     ("max_tokens, max_completion_tokens", b'{"max_tokens":16384}', GPT),
     ("max_tokens", b'{"max_tokens":16384}', GPT),
     ("max_tokens", b'{"metadata":{"max_tokens":1}}', GPT5),
@@ -597,7 +627,27 @@ MISSES_CHAT = [
     ("temperature, top_p", b'{"temperature":0.1}', SONNET),
     ("temperature, top_p", b'{"temperature":1,"top_p":1.0}', GPT5),
     ('messages[].role "developer"', chats(b'{"role":"developer","content":"x"}'), GPT),
-    ("tool_calls[].index", chats(b'{"role":"assistant","tool_calls":[{"function":{"index":0}}]}'), GPT),
+]
+
+HITS_CHAT += [
+    (
+        "reasoning_effort, thinking_budget, thinking, reasoning",
+        b'{"a":1,"reasoning":{"effort":"xhigh"}}',
+        b'{"a":1,"reasoning_effort":"high"}',
+        GPT5,
+    ),
+    (
+        "reasoning_effort, thinking_budget, thinking, reasoning",
+        b'{"reasoning":{"exclude":true},"a":1}',
+        b'{"a":1}',
+        GPT5,
+    ),
+    (
+        "messages[].padding, annotations",
+        chats(b'{"role":"assistant","annotations":[],"content":"a","padding":"abc"}'),
+        chats(b'{"role":"assistant","content":"a"}'),
+        GPT,
+    ),
 ]
 
 HITS_RESPONSES = [

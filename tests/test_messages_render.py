@@ -175,8 +175,9 @@ RESULT = ToolResult("c", (Text("r"),))
         ),
     ],
     ids=["text", "two of a user", "blank texts", "call and result", "result after a text",
-         "result after a system message", "lost result", "lost result at the end", "lost call", "result twice", "foreign id", "broken arguments", "id used again",
-         "system in mid-conversation", "two of an assistant", "search", "empty answer", "image of an assistant"],
+         "result after a system message", "lost result", "lost result at the end", "lost call", "result twice",
+         "foreign id", "broken arguments", "id used again", "system in mid-conversation", "two of an assistant",
+         "search", "empty answer", "image of an assistant"],
 )  # fmt: skip
 def test_messages_are_rendered(messages: list[Message], expected: list[tuple[str, list[Body]]]) -> None:
     body = rendered(*messages)

@@ -4,19 +4,36 @@ import msgspec
 import pytest
 from recordings import CODEX, GEMINI, GPT, GPT5, OPUS, SONNET, recorded
 
-from copilot_trio.dialects.dialect import CHAT, MESSAGES, Dialect
+from copilot_trio.dialects.dialect import CHAT, MESSAGES, RESPONSES, Dialect
 from copilot_trio.dialects.gate import GateSettings
 from copilot_trio.dialects.passthrough import Passthrough
-from copilot_trio.dialects.plan import Plan, make_plan
+from copilot_trio.dialects.plan import Asked, Plan, make_plan, search_asked
 from copilot_trio.dialects.stream import StreamTranslator
 from copilot_trio.errors import BadRequest, ModelNotFound, UpstreamError
 from copilot_trio.models.model import Model
 from copilot_trio.turn import Usage
 
+ONLY_MESSAGES = Model(id="m", supported_endpoints=("/v1/messages",))
+QUIET = GateSettings(auto_thinking=False)
+PROMPTS = {
+    "chat": b'"messages":[{"role":"user","content":"hi"}]',
+    "messages": b'"messages":[{"role":"user","content":"hi"}]',
+    "responses": b'"input":"hi"',
+}
 
-def plan(model: Model, dialect: Dialect, *, asked: str = "", body: bytes = b"", betas: str | None = None) -> Plan:
-    sent = body or b'{ "model":"%b","messages":[{"role":"user","content":"hi"}]}' % (asked or model.id).encode()
-    return make_plan(sent, asked or model.id, dialect, model, GateSettings(), betas)
+
+def plan(
+    model: Model,
+    dialect: Dialect,
+    *,
+    asked: str = "",
+    body: bytes = b"",
+    betas: str | None = None,
+    downstream: Dialect | None = None,
+    settings: GateSettings = QUIET,
+) -> Plan:
+    sent = body or b'{ "model":"%b",%b}' % ((asked or model.id).encode(), PROMPTS[dialect.name])
+    return make_plan(Asked(sent, asked or model.id, dialect, downstream or dialect, betas), model, settings)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +41,15 @@ def plan(model: Model, dialect: Dialect, *, asked: str = "", body: bytes = b"", 
     [
         (GPT, CHAT, CHAT),
         (GPT, MESSAGES, CHAT),
-        (GPT5, MESSAGES, CHAT),
+        (GPT5, MESSAGES, RESPONSES),
+        (GPT5, CHAT, CHAT),
+        (GPT5, RESPONSES, RESPONSES),
+        (CODEX, CHAT, RESPONSES),
+        (CODEX, MESSAGES, RESPONSES),
+        (GPT, RESPONSES, CHAT),
+        (GEMINI, RESPONSES, CHAT),
+        (SONNET, RESPONSES, MESSAGES),
+        (ONLY_MESSAGES, CHAT, MESSAGES),
         (GEMINI, MESSAGES, CHAT),
         (SONNET, CHAT, CHAT),
         (SONNET, MESSAGES, MESSAGES),
@@ -40,14 +65,83 @@ def test_the_clients_own_dialect_is_used_where_the_model_has_it(
     assert made.translated is (upstream is not downstream)
 
 
+@pytest.mark.parametrize("dialect", [CHAT, MESSAGES, RESPONSES], ids=lambda dialect: dialect.name)
+def test_a_model_out_of_reach_is_not_found(dialect: Dialect) -> None:
+    with pytest.raises(ModelNotFound, match="/v2/odd"):
+        plan(Model(id="m", supported_endpoints=("/v2/odd",)), dialect)
+
+
+CUSTOM = b'{"type":"custom","name":"ApplyPatch","format":{"type":"grammar","syntax":"lark","definition":"start: x"}}'
+
+
+def test_freeform_tools_go_to_an_api_that_knows_them() -> None:
+    body = b'{"model":"gpt-5-mini","messages":[{"role":"user","content":"hi"}],"tools":[%b]}' % CUSTOM
+    made = plan(GPT5, CHAT, body=body)
+    assert made.upstream is RESPONSES
+    assert msgspec.json.decode(made.body)["tools"][0]["type"] == "custom"
+
+
+def test_where_none_knows_them_they_are_made_functions() -> None:
+    body = b'{"model":"gpt-4.1","messages":[{"role":"user","content":"hi"}],"tools":[%b]}' % CUSTOM
+    made = plan(GPT, CHAT, body=body)
+    assert (made.upstream, made.translated) == (CHAT, True)
+    assert msgspec.json.decode(made.body)["tools"][0]["function"]["name"] == "ApplyPatch"
+
+
+def test_cursor_asks_in_one_dialect_and_is_answered_in_another() -> None:
+    body = b'{"model":"gpt-5-mini","input":[{"role":"user","content":"hi"}],"stream_options":{},"tools":[%b]}' % CUSTOM
+    made = plan(GPT5, RESPONSES, body=body, downstream=CHAT)
+    assert (made.upstream, made.downstream, made.translated) == (RESPONSES, CHAT, True)
+    assert made.body == body.replace(b'"stream_options":{},', b"")
+    assert [tool.flat for tool in made.context.conversation.tools] == [True]
+
+
 @pytest.mark.parametrize(
-    ("model", "dialect"),
-    [(CODEX, CHAT), (CODEX, MESSAGES), (Model(id="m", supported_endpoints=("/v1/messages",)), CHAT)],
-    ids=["responses only", "responses only for messages", "messages only for chat"],
+    ("dialect", "upstream", "model", "added"),
+    [
+        (MESSAGES, MESSAGES, OPUS, b'"thinking":{"type":"adaptive"}'),
+        (RESPONSES, RESPONSES, GPT5, b'"reasoning":{"effort":"medium","summary":"auto"}'),
+        (MESSAGES, RESPONSES, GPT5, b'"reasoning":{"effort":"medium","summary":"auto"}'),
+        (CHAT, CHAT, GPT5, b'"reasoning_effort":"medium"'),
+        (CHAT, CHAT, GPT, b""),
+    ],
+    ids=lambda value: getattr(value, "name", None) or getattr(value, "id", None),
 )
-def test_a_model_out_of_reach_is_not_found(model: Model, dialect: Dialect) -> None:
-    with pytest.raises(ModelNotFound, match=model.endpoints[0]):
-        plan(model, dialect)
+def test_thinking_is_added_where_the_client_is_silent(
+    dialect: Dialect, upstream: Dialect, model: Model, added: bytes
+) -> None:
+    made = plan(model, dialect, settings=GateSettings())
+    assert made.upstream is upstream
+    assert made.thinking_added is bool(added)
+    assert added in made.body
+
+
+def test_a_search_goes_to_the_responses_api_and_comes_back_in_order() -> None:
+    body = (
+        b'{"model":"claude-sonnet-4.5","messages":[{"role":"user","content":"find it"}],'
+        b'"tools":[{"type":"web_search_20250305","name":"web_search","allowed_domains":["example.com"]}],'
+        b'"tool_choice":{"type":"tool","name":"web_search"}}'
+    )
+    assert search_asked(body) == "find it"
+    made = make_plan(Asked(body, "claude-sonnet-4.5", MESSAGES, MESSAGES, search=True), GPT5, QUIET)
+    sent = msgspec.json.decode(made.body)
+    assert (made.upstream, sent["model"], made.context.model) == (RESPONSES, "gpt-5-mini", "claude-sonnet-4.5")
+    assert sent["tools"] == [{"type": "web_search", "filters": {"allowed_domains": ["example.com"]}}]
+    assert "tool_choice" not in sent
+
+
+def test_a_search_beside_other_tools_is_refused() -> None:
+    tools = b'[{"type":"web_search_20250305","name":"web_search"},{"name":"f","input_schema":{"type":"object"}}]'
+    with pytest.raises(BadRequest, match="web_search"):
+        search_asked(b'{"messages":[{"role":"user","content":"x"}],"tools":%b}' % tools)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"messages":[{"role":"user","content":"what is web_search_20250305?"}]}', b'{"messages":[]}', b"{"],
+)
+def test_no_search_is_asked_for(body: bytes) -> None:
+    assert search_asked(body) is None
 
 
 def test_a_native_request_is_the_same_object() -> None:

@@ -505,7 +505,7 @@ async def test_a_client_that_leaves_gives_its_place_in_a_cooldown_back(nursery: 
         (b'{"model":1,"messages":[]}', 400, "model"),
         (b'{"model":"gpt-4.1","messages":[]}', 400, "empty"),
         (b'{"model":"nobody","messages":[{"role":"user","content":"hi"}]}', 404, "This account is offered"),
-        (b'{"model":"gpt-5.3-codex","messages":[{"role":"user","content":"hi"}]}', 404, "/responses"),
+        (b'{"model":"text-embedding-3-small","messages":[{"role":"user","content":"hi"}]}', 404, "embeddings"),
         (b'{"model":"gpt-4.1","messages":[{"role":"user","content":"\xff"}]}', 400, ""),
     ],
 )

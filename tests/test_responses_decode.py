@@ -490,6 +490,11 @@ def test_thoughts_with_proofs_of_their_own_stay_apart() -> None:
     assert parse_answer(body).parts == (Thinking("", "E1@i1"), Thinking("", "E2@i2"))
 
 
+def test_a_refusal_in_two_parts_is_one() -> None:
+    message = {"type": "message", "content": [{"type": "refusal", "refusal": word} for word in ("I ", "won't.")]}
+    assert parse_answer(msgspec.json.encode({"output": [message]})).parts == (Refusal("I won't."),)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -165,6 +165,6 @@ def test_a_whole_reply_has_the_ids_of_its_stream() -> None:
     assert pin_answer(body, "5eed") == pinned.replace(b'"B"', b'"msg_5eed1"')
 
 
-@pytest.mark.parametrize("body", [b"", b"no", b"[1]", b"{}", b'{"output":{}}', b'{"id":1}'])
+@pytest.mark.parametrize("body", [b"", b"no", b"[1]", b"{}", b'{"output":{}}', b'{"id":1}', b'{"id":"A"'])
 def test_what_is_no_reply_stays(body: bytes) -> None:
     assert pin_answer(body, "5eed") == body

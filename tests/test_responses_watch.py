@@ -170,6 +170,11 @@ def test_only_the_responses_own_model_is_renamed(data: bytes, renamed: bytes | N
     assert rename_in_event(data, "m") == (data if renamed is None else renamed)
 
 
+def test_a_block_of_deltas_stays_the_object_it_is() -> None:
+    block = b'data: {"delta":"\\"model\\"","type":"response.output_text.delta"}\n\n'
+    assert rename_in_response_events(block, "m") is block
+
+
 def test_a_whole_reply_is_renamed_by_the_common_way() -> None:
     body = b'{"copilot_usage":{"token_details":[{"model":"b"}]},"model":"a","output":[]}'
     assert rename_in_reply(body, "m") == body.replace(b'"model":"a"', b'"model":"m"')

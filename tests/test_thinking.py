@@ -14,10 +14,12 @@ from test_splice import OBJECT, pairs
 from copilot_trio.dialects.gate import GateSettings, pass_gate
 from copilot_trio.dialects.thinking import auto_reasoning, auto_thinking
 from copilot_trio.models.model import Model
-from copilot_trio.turn import Conversation, Message, Reasoning, Text, Tool, ToolChoice
+from copilot_trio.turn import Conversation, Message, Reasoning, Text, Thinking, Tool, ToolCall, ToolChoice
 
 ADAPTIVE = b'"thinking":{"type":"adaptive"}'
 SUMMARY = b'"reasoning":{"effort":"medium","summary":"auto"}'
+CALLED = b'{"role":"assistant","tool_calls":[{"id":"c"}]}'
+CALLED_OPENLY = b'{"role":"assistant","reasoning_opaque":"o","tool_calls":[{"id":"c"}]}'
 
 
 def budget(tokens: int) -> bytes:
@@ -44,6 +46,8 @@ def budget(tokens: int) -> bytes:
         (CHAT, with_support(GPT5, reasoning_effort=("minimal", "high")), b'{"a":1}', b'"reasoning_effort":"minimal"'),
         (CHAT, SONNET, b'{"max_tokens":8000}', b'"thinking_budget":4000'),
         (CHAT, GEMINI, b'{"temperature":1}', b'"thinking_budget":16384'),
+        (CHAT, SONNET, talk(CALLED_OPENLY), b'"thinking_budget":16384'),
+        (CHAT, OPUS, talk(CALLED), b'"reasoning_effort":"medium"'),
         (RESPONSES, REASONS, b'{"input":"hi"}', SUMMARY),
         (RESPONSES, REASONS, b'{"input":"hi","max_output_tokens":4000,"tool_choice":"auto"}', SUMMARY),
     ],
@@ -73,6 +77,7 @@ def test_a_silent_client_gets_a_thinking_model(endpoint: str, model: Model, body
         (CHAT, SONNET, b'{"tool_choice":"required"}'),
         (CHAT, SONNET, b'{"tool_choice":{"type":"function","function":{"name":"f"}}}'),
         (CHAT, SONNET, b'{"temperature":0.1}'),
+        (CHAT, SONNET, talk(CALLED)),
         (CHAT, GPT5, b'{"max_completion_tokens":1000}'),
         (CHAT, GPT5, b'{"tools":[{"type":"function"}]}'),
         (CHAT, with_support(GPT5, reasoning_effort=("none",)), b'{"a":1}'),
@@ -137,6 +142,7 @@ def asked(**changes: object) -> Conversation:
     return msgspec.structs.replace(Conversation((Message("user", (Text("hi"),)),)), **changes)
 
 
+ACTED = ToolCall("c", "n", "{}")
 TOOLS = (Tool("n", "", msgspec.Raw(b"{}")),)
 
 
@@ -150,6 +156,12 @@ TOOLS = (Tool("n", "", msgspec.Raw(b"{}")),)
         (MESSAGES, SONNET, asked(max_tokens=8000), Reasoning(True, budget=4000)),
         (CHAT, GEMINI, asked(), Reasoning(True, budget=16384)),
         (CHAT, SONNET, asked(tool_choice=ToolChoice("auto"), tools=TOOLS), Reasoning(True, budget=16384)),
+        (
+            CHAT,
+            SONNET,
+            asked(messages=(Message("assistant", (Thinking("a", "s"), ACTED)),)),
+            Reasoning(True, budget=16000),
+        ),
     ],
 )
 def test_a_translated_request_of_a_silent_client_thinks_too(
@@ -173,6 +185,8 @@ def test_a_translated_request_of_a_silent_client_thinks_too(
         (MESSAGES, OPUS, asked(temperature=0.0)),
         (MESSAGES, SONNET, asked(top_p=0.5)),
         (MESSAGES, PLAIN, asked()),
+        (CHAT, GEMINI, asked(messages=(Message("assistant", (Text("a"), ACTED)),))),
+        (MESSAGES, SONNET, asked(messages=(Message("assistant", (Thinking("a"), ACTED)),))),
         ("/embeddings", GPT5, asked()),
     ],
 )

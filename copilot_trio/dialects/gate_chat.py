@@ -13,11 +13,13 @@ from .draft import Draft
 from .splice import Value
 
 REPLAYED_REASONING = re.compile(rb'"reasoning(?:_content|_details)?"\s*:')
-REASONING = re.compile(rb'"(?:reasoning_effort|thinking_budget|thinking)"\s*:')
+REASONING = re.compile(rb'"(?:reasoning_effort|thinking_budget|thinking|reasoning)"\s*:')
+ANSWERS_OWN = ("padding", "annotations")
+REPLAYED_ANSWER = re.compile(rb'"(?:%b)"\s*:' % "|".join(ANSWERS_OWN).encode())
 SAMPLING = re.compile(rb'"(?:temperature|top_p)"\s*:')
-TOKENS = re.compile(rb'"max_(?:completion_)?tokens"\s*:\s*([0-9]+)')
 MARK = b'"copilot_cache_control":{"type":"ephemeral"}'
 MAX_MARKS = 4
+WISHES = ("reasoning_effort", "thinking_budget", "thinking", "reasoning")  # to think, in three APIs' words
 BUDGETS = {"minimal": 1024, "low": 4096, "medium": 16_384}  # tokens; whatever is above: all that the model has
 
 _encode = msgspec.json.Encoder().encode
@@ -86,10 +88,11 @@ def developer_role(draft: Draft) -> None:
             draft.splice.replace(role, b'"system"')
 
 
-def call_index(draft: Draft) -> None:
-    for message in draft.holding(draft.messages, b'"index"'):
-        for call in draft.elements(draft.field("tool_calls", message)):
-            draft.cut_field("index", call)
+def replayed_answer(draft: Draft) -> None:
+    """Members of an answer that are none of a request: SDK users send the whole message back."""
+    for message in draft.holding(draft.messages, *(b'"%b"' % name.encode() for name in ANSWERS_OWN)):
+        for name in ANSWERS_OWN:
+            draft.cut_field(name, message)
 
 
 # ---- fields at the top
@@ -115,11 +118,10 @@ def sampling(draft: Draft) -> None:
 
 def reasoning(draft: Draft) -> None:
     """An effort where the model lists some, a budget where it has bounds for one; else nothing."""
-    effort, budget, thinking = (draft.field(name) for name in ("reasoning_effort", "thinking_budget", "thinking"))
-    given = [at for at in (effort, budget, thinking) if at is not None]
+    given = [at for name in WISHES if (at := draft.field(name)) is not None]
     if not given:
         return
-    wanted = _wanted(draft, effort, budget, thinking)
+    wanted = _wanted(draft)
     listed = draft.model.supports.reasoning_effort
     if listed and isinstance(wanted, str):
         new: tuple[str, bytes] | None = ("reasoning_effort", _encode(clamp_effort(wanted, listed)))
@@ -140,16 +142,18 @@ def reasoning(draft: Draft) -> None:
             draft.splice.replace(place, new[1])
 
 
-def _wanted(draft: Draft, effort: Value | None, budget: Value | None, thinking: Value | None) -> str | int | None:
+def _wanted(draft: Draft) -> str | int | None:
     """How much: an effort's name or a number of tokens. None where that cannot be had."""
     if forces_tool(draft) and not limits.is_openai(draft.model):
         return None
-    named, tokens = draft.string(effort), draft.number(budget)
-    if thinking is not None and named is None and tokens is None:
+    nested, thinking = draft.field("reasoning"), draft.field("thinking")
+    named, tokens = draft.string(draft.field("reasoning_effort")), draft.number(draft.field("thinking_budget"))
+    if named is None and nested is not None:  # as in the Responses API
+        named = draft.string(draft.field("effort", nested))
+    if named is None and tokens is None and thinking is not None:  # as in Anthropic's
         kind = draft.kind(thinking)
-        tokens = draft.number(draft.field("budget_tokens", thinking))
+        tokens = draft.number(draft.field("budget_tokens", thinking)) if kind == "enabled" else None
         named = "medium" if kind == "adaptive" or (kind == "enabled" and tokens is None) else None
-        tokens = tokens if kind == "enabled" else None
     if draft.model.supports.reasoning_effort:
         return named or (None if tokens is None else _named(tokens))
     return named if tokens is None else tokens

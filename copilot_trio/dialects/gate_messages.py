@@ -111,6 +111,14 @@ def eager_streaming(draft: Draft) -> None:
         draft.cut_field("eager_input_streaming", tool)
 
 
+def missing_schema(draft: Draft) -> None:
+    if draft.body.count(b'"input_schema"') >= len(draft.tools):
+        return
+    for tool in draft.tools:
+        if draft.members(tool) and draft.field("input_schema", tool) is None and draft.kind(tool) in {None, "custom"}:
+            draft.splice.append(tool, b'"input_schema":{"type":"object","properties":{}}')
+
+
 def combinators(draft: Draft) -> None:
     """A choice of shapes becomes one shape with the fields of them all: the tool itself knows which go together."""
     for tool in draft.holding(draft.tools, COMBINATOR):
@@ -146,7 +154,6 @@ def system_role(draft: Draft) -> None:
         if role is None or draft.string(role) != "system":
             continue
         draft.splice.replace(role, b'"user"')
-        draft.cut_field("output_config", message)
         content = draft.field("content", message)
         texts = [draft.field("text", block) for block in draft.elements(content)]
         said = [at for at in texts if at is not None and (draft.string(at) or "").strip()]  # a blank one is dropped
@@ -154,6 +161,11 @@ def system_role(draft: Draft) -> None:
         if quoted:
             draft.splice.insert(quoted[0].value + 1, b"<system-reminder>\\n")
             draft.splice.insert(quoted[-1].end - 1, b"\\n</system-reminder>")
+
+
+def per_turn_config(draft: Draft) -> None:
+    for message in draft.holding(draft.messages, b'"output_config"'):
+        draft.cut_field("output_config", message)
 
 
 def billing_header(draft: Draft) -> None:

@@ -11,7 +11,8 @@ from .draft import Draft
 from .splice import Value
 
 SAMPLING = re.compile(rb'"(?:temperature|top_p|top_k)"\s*:')
-THINKING_KINDS = {"enabled": {"type", "budget_tokens", "display"}, "adaptive": {"type", "display"}}
+FIELDS = {"enabled": {"type", "budget_tokens", "display"}, "adaptive": {"type", "display"}, "disabled": {"type"}}
+ON = {"enabled", "adaptive"}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,13 +25,13 @@ class Thinking(msgspec.Struct, frozen=True):
 
     @property
     def on(self) -> bool:
-        return self.kind in THINKING_KINDS
+        return self.kind in ON
 
 
 def decide_thinking(draft: Draft) -> Thinking:
     at = draft.field("thinking")
     kind = None if at is None else draft.kind(at)
-    if at is None or kind not in THINKING_KINDS:
+    if at is None or kind not in ON:
         return Thinking(kind)
     if forces_tool(draft):
         return Thinking(None)
@@ -67,14 +68,14 @@ def wish(draft: Draft) -> None:
     kind = draft.kind(at)
     new = decide_thinking(draft)
     if new.kind is None:
-        if kind in THINKING_KINDS:
+        if kind in ON:
             draft.cut_field("thinking")
     elif new.kind != kind:
         budget = b"" if new.budget is None else b',"budget_tokens":%d' % new.budget
         draft.splice.replace(at, b'{"type":%b%b}' % (_encode(new.kind), budget))
-    elif new.on:
+    elif new.kind in FIELDS:
         for member in draft.members(at):
-            if member.key not in THINKING_KINDS[new.kind]:
+            if member.key not in FIELDS[new.kind]:
                 draft.splice.cut(draft.members(at), member)
         budget_at = draft.field("budget_tokens", at)
         if new.budget is not None and budget_at is not None and draft.number(budget_at) != new.budget:
@@ -83,7 +84,7 @@ def wish(draft: Draft) -> None:
 
 def display(draft: Draft) -> None:
     at = draft.field("thinking")
-    if at is not None and draft.string(draft.field("display", at)) not in {None, "summarized"}:
+    if at is not None and draft.string(draft.field("display", at)) != "summarized":
         draft.cut_field("display", at)
 
 

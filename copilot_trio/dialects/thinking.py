@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from copilot_trio.models.model import Model
-from copilot_trio.turn import Conversation, Reasoning
+from copilot_trio.turn import Conversation, Reasoning, RedactedThinking, Thinking, ToolCall
 
 from . import limits, splice
 from .chat.render import clamp_effort
@@ -21,6 +21,7 @@ from .gate_chat import max_tokens as max_chat_tokens
 from .gate_thinking import bends_sampling, under_way
 from .gate_thinking import forces_tool as forces_messages_tool
 from .gate_thinking import max_tokens as max_messages_tokens
+from .splice import Value
 
 MIN_TOKENS = 2048  # an answer limited to less is not to be thought away
 DEFAULT_BUDGET = 16_384  # tokens, where a model has no effort of its own; at most half of what may be written
@@ -69,9 +70,18 @@ def auto_reasoning(conversation: Conversation, endpoint: str, model: Model) -> C
     if endpoint == "/v1/messages" and supports.adaptive_thinking:
         return msgspec.structs.replace(conversation, reasoning=Reasoning(True))
     budget = _budget(model, most)
-    if budget is None:
+    if budget is None or _acted_without_thinking(conversation):
         return conversation
     return msgspec.structs.replace(conversation, reasoning=Reasoning(True, budget=budget))
+
+
+def _acted_without_thinking(conversation: Conversation) -> bool:
+    """With a budget, a turn of tools under way must have begun with a thought (peers.md §14 item 3)."""
+    turn = next((message for message in reversed(conversation.messages) if message.role == "assistant"), None)
+    parts = turn.parts if turn else ()
+    return any(isinstance(part, ToolCall) for part in parts) and not any(
+        isinstance(part, RedactedThinking) or (isinstance(part, Thinking) and part.signature) for part in parts
+    )
 
 
 def _can_think(model: Model, endpoint: str) -> bool:
@@ -111,15 +121,11 @@ def _for_messages(draft: Draft) -> bytes | None:
     if draft.model.supports.adaptive_thinking:
         return b'"thinking":{"type":"adaptive"}'
     budget = _budget(draft.model, most)
-    if budget is None or _began_without_thinking(draft):
+    turn = under_way(draft) if budget is not None and b'"tool_use"' in draft.body else None
+    begins_with = None if turn is None else draft.kind(draft.elements(turn)[0])
+    if budget is None or (turn is not None and begins_with not in {"thinking", "redacted_thinking"}):
         return None
     return b'"thinking":{"type":"enabled","budget_tokens":%d}' % budget
-
-
-def _began_without_thinking(draft: Draft) -> bool:
-    """A turn of tools must then begin with a thought (peers.md §14 item 3)."""
-    turn = under_way(draft) if b'"tool_use"' in draft.body else None
-    return turn is not None and draft.kind(draft.elements(turn)[0]) not in {"thinking", "redacted_thinking"}
 
 
 def _for_chat(draft: Draft) -> bytes | None:
@@ -133,8 +139,15 @@ def _for_chat(draft: Draft) -> bytes | None:
         return None if effort is None else b'"reasoning_effort":%b' % _encode(effort)
     if any(bends_sampling(draft, value) for value in draft.top):
         return None
+    turn = next((message for message in reversed(draft.messages) if draft.role(message) == "assistant"), None)
+    if turn is not None and draft.elements(draft.field("tool_calls", turn)) and not _proven(draft, turn):
+        return None
     budget = _budget(draft.model, most)
     return None if budget is None else b'"thinking_budget":%d' % budget
+
+
+def _proven(draft: Draft, turn: Value) -> bool:
+    return bool(draft.string(draft.field("reasoning_opaque", turn)))
 
 
 def _for_responses(draft: Draft) -> bytes | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-BLOCK = 12 * 1024  # characters at a time; a multiple of 3, and 255 times it is below 2**24
+BLOCK = 3 * 1024  # characters at a time; a multiple of 3, and 255 times it is below 2**24
 LEAST = 1 / 16  # tokens a character, whatever the costs say: monotonous text is beyond them
 SPACE = b" "
 # A UTF-8 character is known by its first byte; the others go.

@@ -53,8 +53,7 @@ class ChatStreamEncoder:
     def __init__(self, context: AnswerContext) -> None:
         self._context = context
         self._flat = flat_tools(context)
-        self._form = b"function"  # of the call whose deltas come now
-        self._argument = b"arguments"
+        self._arguments = b""  # what stands in front of those of the call under way
         self._proof = Proof()
         self._name_answer("")
 
@@ -77,12 +76,8 @@ class ChatStreamEncoder:
             case ThinkingDelta(text=text):
                 self._proof.think()
                 return self._thought + _encode(text) + _END
-            case ToolCallDelta(index=index, arguments=arguments):
-                return (
-                    b'%b"tool_calls":[{"index":%d,"%b":{"%b":' % (self._delta, index, self._form, self._argument)
-                    + _encode(arguments)
-                    + _CALL_END
-                )
+            case ToolCallDelta(arguments=arguments):
+                return self._arguments + _encode(arguments) + _CALL_END
             case ToolCallStarted():
                 return self._start_call(event)
             case RefusalDelta(text=text):
@@ -102,17 +97,11 @@ class ChatStreamEncoder:
 
     def _start_call(self, call: ToolCallStarted) -> bytes:
         raw = call.custom and call.name not in self._flat
-        self._form, self._argument = (b"custom", b"input") if raw else (b"function", b"arguments")
-        return b'%b"tool_calls":[{"index":%d,"id":%b,"type":"%b","%b":{"name":%b,"%b":""%b' % (
-            self._delta,
-            call.index,
-            _encode(call.id),
-            self._form,
-            self._form,
-            _encode(call.name),
-            self._argument,
-            _CALL_END,
-        )
+        form, argument = (b"custom", b"input") if raw else (b"function", b"arguments")
+        head = b'%b"tool_calls":[{"index":%d,' % (self._delta, call.index)
+        self._arguments = b'%b"%b":{"%b":' % (head, form, argument)
+        named = b'"id":%b,"type":"%b","%b":{"name":%b' % (_encode(call.id), form, form, _encode(call.name))
+        return b'%b%b,"%b":""%b' % (head, named, argument, _CALL_END)
 
     def _finish(self, reason: StopReason, usage: Usage) -> bytes:
         proof = self._proof.take()

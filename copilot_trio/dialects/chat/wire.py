@@ -157,13 +157,13 @@ class Function(msgspec.Struct, gc=False):
     arguments: str | None = None
 
 
-class ToolCallOut(msgspec.Struct):
+class ToolCallOut(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: Function | None = None
 
 
-class Delta(msgspec.Struct):
+class Delta(msgspec.Struct, gc=False):
     """A chunk's delta, or the message of a whole reply."""
 
     content: str | None = None
@@ -174,7 +174,7 @@ class Delta(msgspec.Struct):
     tool_calls: list[ToolCallOut] | None = None
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, gc=False):
     delta: Delta | None = None
     message: Delta | None = None
     finish_reason: str | None = None
@@ -192,7 +192,7 @@ class CopilotUsage(msgspec.Struct, gc=False):
     total_nano_aiu: int | None = None
 
 
-class ChatUsage(msgspec.Struct):
+class ChatUsage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
@@ -202,12 +202,12 @@ class ChatUsage(msgspec.Struct):
     copilot_usage: CopilotUsage | None = None
 
 
-class StreamError(msgspec.Struct):
+class StreamError(msgspec.Struct, gc=False):
     message: str | None = None
     code: str | int | None = None
 
 
-class Chunk(msgspec.Struct):
+class Chunk(msgspec.Struct, gc=False):
     """A chunk of a stream, or a whole reply."""
 
     id: str | None = None

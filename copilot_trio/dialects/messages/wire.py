@@ -169,11 +169,11 @@ class StreamEvent(msgspec.Struct, frozen=True):
     copilot_usage: CopilotUsage | None = None
 
 
-class StopDetails(msgspec.Struct, frozen=True):
+class StopDetails(msgspec.Struct, frozen=True, gc=False):
     explanation: str | None = None
 
 
-class ErrorOut(msgspec.Struct, frozen=True):
+class ErrorOut(msgspec.Struct, frozen=True, gc=False):
     type: str | None = None
     message: str | None = None
 
@@ -191,7 +191,7 @@ class AnswerOut(msgspec.Struct, frozen=True):
     error: ErrorOut | None = None
 
 
-class DeltaOut(msgspec.Struct, frozen=True):
+class DeltaOut(msgspec.Struct, frozen=True, gc=False):
     """Of a content block, or of the message."""
 
     type: str = ""
@@ -203,7 +203,7 @@ class DeltaOut(msgspec.Struct, frozen=True):
     stop_details: StopDetails | None = None
 
 
-class AnswerEvent(msgspec.Struct, frozen=True):
+class AnswerEvent(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     index: int | None = None
     delta: DeltaOut | None = None
