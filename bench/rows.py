@@ -108,7 +108,7 @@ def _measure_first_event(pair: Pair, effort: Effort, size: int = 0) -> Callable[
     def measure(target: Target, rig: Rig) -> Numbers:
         request = request_for(target, pair, f"events={_STREAM_EVENTS}", size=size)
         _warm(target, rig, request, clients=1, expect=_STREAM_EVENTS, seconds=effort.warm_seconds)
-        plan = Plan(target.address(rig), 1, effort.requests, effort.seconds * 3, limit=30, expect=_STREAM_EVENTS)
+        plan = Plan(target.address(rig), 1, effort.requests, effort.seconds * 2, limit=30, expect=_STREAM_EVENTS)
         outcome = _load(target, rig, plan, request)
         assert outcome.first_event_us is not None
         return {"p50": outcome.first_event_us.p50, "p99": outcome.first_event_us.p99}

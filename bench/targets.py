@@ -51,7 +51,8 @@ class Rig:
 
 @dataclass
 class Target:
-    """One proxy (or none). ``command`` may hold ``{port}``, ``{upstream}`` (HOST:PORT) and ``{home}``.
+    """One proxy (or none). ``command`` may hold ``{port}``, ``{upstream}`` (HOST:PORT) and ``{home}``, a directory
+    of its own in which ``files`` are, by name.
 
     ``port`` and ``pid`` of a target with a command are those of its process, from ``start`` to ``stop``;
     a target without a command was running before and is left running.
@@ -60,6 +61,7 @@ class Target:
     name: str
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
     translates: bool = True
     port: int = 0
     prefix: str = ""
@@ -76,6 +78,8 @@ class Target:
             return
         self.port = free_port()
         self._home = tempfile.TemporaryDirectory(prefix="bench-home-")
+        for name, text in self.files.items():
+            (Path(self._home.name) / name).write_text(text)
         words = {"port": str(self.port), "upstream": f"127.0.0.1:{rig.upstream_port}", "home": self._home.name}
         command = [_fill(word, words) for word in self.command]
         environment = {name: _fill(value, words) for name, value in self.environment.items()}
@@ -116,7 +120,10 @@ def _copilot_trio() -> Target:
         "COPILOT_TRIO_COPILOT_URL": "http://{upstream}",
         "COPILOT_TRIO_GITHUB_TOKEN": "ghu_SYNTHETICbench",
     }
-    return Target("copilot-trio", (sys.executable, "-m", "copilot_trio", "start", "--port", "{port}"), environment)
+    command = (sys.executable, "-m", "copilot_trio", "start", "--port", "{port}")
+    # By default ten requests of a model run at once and the rest wait: that would measure the waiting.
+    files = {"config.json": '{"concurrency": {"default": 100000}}'}
+    return Target("copilot-trio", command, environment, files)
 
 
 def known_targets() -> dict[str, Target]:

@@ -118,7 +118,7 @@ class Relay:
         if out.committed:  # part of an answer was had
             error.cost = "unknown"
         headers = self._error_headers(job, error)
-        body, events = job.downstream.render_error(error), job.downstream.render_stream_error(error)
+        body, events = job.downstream.render_error(error), job.downstream.render_stream_error(error, job.asked.seed)
         if job.codex and error.status >= 500:
             # It tries a status 30 times and an event 6 times (clients.md §4.5).
             out.headers = headers

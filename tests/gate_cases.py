@@ -229,7 +229,7 @@ HITS_MESSAGES = [
     (
         "tools: tool search",
         b'{"tools":[{"type":"x","name":"a","defer_loading":true},{"defer_loading":false,"name":"b","type":"x"}]}',
-        b'{"tools":[{"type":"x","name":"a"},{"type":"x","name":"b"}]}',
+        b'{"tools":[{"type":"x","name":"a"},{"name":"b","type":"x"}]}',
         SONNET,
     ),
     (

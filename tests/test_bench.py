@@ -479,6 +479,13 @@ def test_targets_are_chosen_by_name() -> None:
         command_target("x")
 
 
+def test_target_has_its_files_in_its_home() -> None:
+    program = "import pathlib, sys; raise SystemExit(pathlib.Path(sys.argv[1], 'file').read_text())"
+    target = Target("other", (sys.executable, "-c", program, "{home}"), files={"file": "what was written"})
+    with pytest.raises(StartFailedError, match="what was written"):
+        target.start(Rig(*split_cores(), upstream_port=1))
+
+
 def test_target_that_cannot_translate_gets_the_upstream_request() -> None:
     relay, translating = Target("relay", translates=False), Target("other", prefix="/api")
     for client, upstream in PAIRS:

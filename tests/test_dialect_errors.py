@@ -86,7 +86,7 @@ def test_every_error_is_an_anthropic_envelope(kind: type[ProxyError]) -> None:
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_every_error_in_a_chat_stream_is_a_frame_and_the_end(kind: type[ProxyError]) -> None:
     error = make(kind)
-    frame, end = events_in(CHAT.render_stream_error(error))
+    frame, end = events_in(CHAT.render_stream_error(error, ""))
     assert frame.data == CHAT.render_error(error)
     assert (frame.name, end.data) == ("", b"[DONE]")
 
@@ -94,7 +94,7 @@ def test_every_error_in_a_chat_stream_is_a_frame_and_the_end(kind: type[ProxyErr
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_every_error_in_a_messages_stream_is_a_named_event(kind: type[ProxyError]) -> None:
     error = make(kind)
-    (event,) = events_in(MESSAGES.render_stream_error(error))
+    (event,) = events_in(MESSAGES.render_stream_error(error, ""))
     assert (event.name, event.data) == ("error", MESSAGES.render_error(error))
 
 

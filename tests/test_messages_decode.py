@@ -182,7 +182,7 @@ def test_an_error_of_any_shape_raises(event: SSEEvent) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["not JSON", "{", "[]", "5", '{"type":"ping"}', '{"type":"never_heard_of","index":{"odd":1}}', "{}",
+    ["not JSON", "{", '{"type":5,', "[]", "5", '{"type":"ping"}', '{"type":"never_heard_of","index":{"odd":1}}', "{}",
      '{"type":"content_block_delta"}', '{"type":"content_block_delta","index":0,"delta":{"type":"new_delta"}}'],
 )  # fmt: skip
 def test_events_that_say_nothing_are_passed_over(data: str) -> None:
@@ -229,6 +229,12 @@ def test_a_call_without_input_has_an_empty_one_however_it_ends() -> None:
     expected = [ToolCallStarted(0, "c", "f"), ToolCallDelta(0, "{}"), TextDelta("t")]
     assert said(*silent, *block(1, {"type": "text", "text": "t"})) == expected
     assert said(*silent[:-1], *block(1, {"type": "text", "text": "t"})) == expected
+
+
+@pytest.mark.parametrize("raw", [{"type": "content_block_start", "index": 0}, {
+    "type": "content_block_start", "index": 0, "content_block": "odd"}], ids=["absent", "no object"])  # fmt: skip
+def test_a_block_of_nothing_says_nothing(raw: dict[str, object]) -> None:
+    assert said(raw) == []
 
 
 def test_a_block_that_we_do_not_know_is_passed_over_with_its_deltas() -> None:

@@ -7,7 +7,7 @@ import pytest
 from recordings import events_in
 
 from copilot_trio.dialects.chat import error as chat_error
-from copilot_trio.dialects.responses.error import render_error, render_stream_error, render_ws_error
+from copilot_trio.dialects.responses.error import render_error, render_stream_error
 from copilot_trio.errors import (
     AccountPaused,
     BadRequest,
@@ -74,23 +74,3 @@ def test_codex_reads_how_long_to_wait_in_the_words(wait: float | None, words: st
 
 def test_only_a_limit_is_waited_out() -> None:
     assert "try again" not in failed(NoAccount("x", retry_after=5))["response"]["error"]["message"]
-
-
-def test_a_frame_says_what_an_http_error_would() -> None:
-    frame = msgspec.json.decode(render_ws_error(RateLimited('slow "down"', retry_after=2.5, param="p")))
-    assert frame == {
-        "type": "error",
-        "status": 429,
-        "error": {
-            "type": "rate_limit_error",
-            "code": "rate_limit_exceeded",
-            "message": 'slow "down". Nothing was charged.',
-            "param": "p",
-        },
-        "headers": {"retry-after": "3"},
-    }
-
-
-def test_a_frame_without_a_wait_has_no_headers() -> None:
-    frame = msgspec.json.decode(render_ws_error(BadRequest("x", param="input")))
-    assert (frame["status"], frame["error"]["type"], "headers" in frame) == (400, "invalid_request_error", False)

@@ -357,7 +357,7 @@ PICTURES = st.just(Image("image/png", "AA==", detail="low")) | st.just(Image(url
 SAID = st.one_of(
     st.builds(Text, WORDS),
     st.builds(Refusal, WORDS),
-    st.builds(Thinking, WORDS, st.just("E@rs_1") | st.just("a@b@")),
+    st.builds(Thinking, WORDS, st.just("E@rs_1") | st.just("ab@")),
 )
 
 

@@ -160,7 +160,7 @@ TOOLS = (Tool("n", "", msgspec.Raw(b"{}")),)
             CHAT,
             SONNET,
             asked(messages=(Message("assistant", (Thinking("a", "s"), ACTED)),)),
-            Reasoning(True, budget=16000),
+            Reasoning(True, budget=16384),
         ),
     ],
 )

@@ -55,7 +55,7 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
     parse_answer: Callable[[bytes], Turn]
     render_answer: Callable[[Turn, AnswerContext], bytes]
     render_error: Callable[[ProxyError], bytes]
-    render_stream_error: Callable[[ProxyError], bytes]
+    render_stream_error: Callable[[ProxyError, str], bytes]  # with the seed of the answer so far
     heartbeat: bytes
     watch: Callable[[str], Watch]  # from the seed of our own ids
     usage: Callable[[bytes], Usage | None]  # of a whole reply
@@ -75,7 +75,7 @@ CHAT = Dialect(
     parse_answer=chat_decode.parse_answer,
     render_answer=chat_encode.render_answer,
     render_error=chat_error.render_error,
-    render_stream_error=chat_error.render_stream_error,
+    render_stream_error=lambda error, _: chat_error.render_stream_error(error),
     heartbeat=KEEP_ALIVE,
     watch=lambda _: ChatWatch(),
     usage=chat_usage,
@@ -91,7 +91,7 @@ MESSAGES = Dialect(
     parse_answer=messages_decode.parse_answer,
     render_answer=messages_encode.render_answer,
     render_error=messages_error.render_error,
-    render_stream_error=messages_error.render_stream_error,
+    render_stream_error=lambda error, _: messages_error.render_stream_error(error),
     heartbeat=messages_encode.PING,
     watch=lambda _: MessagesWatch(),
     usage=messages_usage,

@@ -22,7 +22,7 @@ from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
 from . import splice
 from .chat.strict import StrictChunks
 from .chat.wire import Chunk, usage_of
-from .messages.wire import MessageOut, StreamEvent, UsageOut
+from .messages.wire import MessageOut, StreamEvent, merge_usage
 
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
 _ERROR_NAME = re.compile(rb"(?:\A|(?<=[\r\n]))event: ?error[\r\n]")
@@ -174,10 +174,9 @@ class MessagesWatch:
             elif event.type == "error":
                 self.failed = True
             elif event.message is not None and event.message.usage is not None:
-                self.usage = _merge(Usage(), event.message.usage, None)
+                self.usage = merge_usage(Usage(), event.message.usage, None)
             elif event.usage is not None:
-                cost = event.copilot_usage.total_nano_aiu if event.copilot_usage else None
-                self.usage = _merge(self.usage or Usage(), event.usage, cost)
+                self.usage = merge_usage(self.usage or Usage(), event.usage, event.copilot_usage)
 
 
 def _event_in(data: bytes) -> StreamEvent | None:
@@ -192,19 +191,6 @@ def _event_in(data: bytes) -> StreamEvent | None:
         return None
     kind = value.get("type") if isinstance(value, dict) else None
     return StreamEvent(kind) if isinstance(kind, str) else None
-
-
-def _merge(before: Usage, now: UsageOut, nano_aiu: int | None) -> Usage:
-    """``message_delta`` repeats what it knows; what it leaves out stays as ``message_start`` had it."""
-    thinking = now.output_tokens_details.thinking_tokens if now.output_tokens_details else None
-    return Usage(
-        before.input_tokens if now.input_tokens is None else now.input_tokens,
-        before.output_tokens if now.output_tokens is None else now.output_tokens,
-        before.cache_read_tokens if now.cache_read_input_tokens is None else now.cache_read_input_tokens,
-        before.cache_write_tokens if now.cache_creation_input_tokens is None else now.cache_creation_input_tokens,
-        before.reasoning_tokens if thinking is None else thinking,
-        before.nano_aiu if nano_aiu is None else nano_aiu,
-    )
 
 
 def chat_usage(body: bytes) -> Usage | None:
@@ -223,7 +209,7 @@ def messages_usage(body: bytes) -> Usage | None:
         return None
     if message.usage is None:
         return None
-    return _merge(Usage(), message.usage, message.copilot_usage.total_nano_aiu if message.copilot_usage else None)
+    return merge_usage(Usage(), message.usage, message.copilot_usage)
 
 
 def rename_in_events(block: bytes, model: str) -> bytes:

@@ -29,8 +29,8 @@ _Kinds = tuple[tuple[int, Iterable[int]], ...]
 
 ASCII_KINDS: _Kinds = (
     (0, b"aeiou"), (1, b"tnsrlcdm"), (2, b"bfgpvhwyk"), (11, b"jqxz"), (12, b"AEIOU"), (3, b"BCDFGHJKLMNPQRSTVWXYZ"),
-    (4, b"0123456789"), (5, b" "), (6, b"\r\n"), (7, b"\t"), (8, b"_./-"), (9, b"()[]{}<>"), (13, b"=*#~+"), (14, b",;:"),
-    (15, b"\"'`"),
+    (4, b"0123456789"), (5, b" "), (6, b"\r\n"), (7, b"\t"), (8, b"_./-"), (9, b"()[]{}<>"),
+    (13, b"=*#~+"), (14, b",;:"), (15, b"\"'`"),
 )  # fmt: skip
 ASCII_OTHER = 10
 WIDE_KINDS: _Kinds = (

@@ -6,7 +6,7 @@ Claude Code's billing header) is no part of a piece.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from .exact import Counter
 from .media import Paper, Picture, Vendor, paper_tokens, picture_tokens, sealed_tokens
@@ -16,14 +16,14 @@ TOOL = 8  # around a tool's definition
 ANTHROPIC_TOOLS = 346  # the instructions that Anthropic adds when there are tools (peers.md §11)
 
 
-class Thought(NamedTuple):
+class Thought(msgspec.Struct, frozen=True):
     """Reasoning that is sent back: its text, if it is shown, and the length of its seal."""
 
     text: str
     sealed: int
 
 
-class Piece(NamedTuple):
+class Piece(msgspec.Struct, frozen=True):
     """A message or item, or what stands before all of them. ``key`` is equal for what is equal to a model.
 
     ``fixed``: tokens that stand for structure. ``tools``: how many are defined here.
@@ -38,6 +38,11 @@ class Piece(NamedTuple):
     tools: int = 0
     assistant: bool = False
 
+    @property
+    def length(self) -> int:
+        """Characters of text."""
+        return sum(map(len, self.texts)) + sum(len(thought.text) for thought in self.thoughts)
+
     def cost(self, count: Counter, vendor: Vendor) -> float:
         """Tokens: by ``count`` for texts, by rule for the rest."""
         cost = self.fixed + self.tools * TOOL + sum(map(count, self.texts))
@@ -48,9 +53,8 @@ class Piece(NamedTuple):
         return cost + sum(max(count(thought.text), sealed_tokens(thought.sealed)) for thought in self.thoughts)
 
 
-class Prompt(NamedTuple):
-    """``header``: the system's text and the tools. ``size``: bytes of the body."""
+class Prompt(msgspec.Struct, frozen=True):
+    """``header``: the system's text and the tools."""
 
     header: Piece
     pieces: tuple[Piece, ...]
-    size: int

@@ -41,9 +41,9 @@ def read_prompt(body: bytes) -> Prompt:
         header.content(form.get("instructions"))
         header.toolbox(form.get("tools"), _referenced(body))
         turns = form.get("messages") or form.get("input")
-        return Prompt(header.piece(""), tuple(map(_piece, _items(turns))), len(body))
+        return Prompt(header.piece(""), tuple(map(_piece, _items(turns))))
     except UNREADABLE:
-        return Prompt(Piece(), (_plain(body),), len(body))
+        return Prompt(Piece(), (_plain(body),))
 
 
 def _items(turns: msgspec.Raw | None) -> list[msgspec.Raw]:
@@ -87,7 +87,7 @@ class _Collector:
 
     def piece(self, role: str) -> Piece:
         texts, thoughts = tuple(self.texts), tuple(self._thoughts)
-        files = tuple(_sample(file.data) for file in (*self._pictures, *self._papers))
+        files = (*(_sample(one.data) for one in self._pictures), *(_sample(one.data) for one in self._papers))
         return Piece(
             key=hash((role, texts, thoughts, files)),
             texts=texts,

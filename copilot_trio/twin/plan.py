@@ -55,7 +55,11 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     urls: tuple[str, ...] = ()
 
 
-Block = Text | Thinking | Call | Search
+class Compaction(msgspec.Struct, frozen=True):
+    """The conversation so far, in a form that only the account and model can read; only ``/responses`` has it."""
+
+
+Block = Text | Thinking | Call | Search | Compaction
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .catalogue import cost
-from .plan import Block, Call, Citation, Search, Text, Thinking
+from .plan import Block, Call, Citation, Compaction, Search, Text, Thinking
 from .rendering import Answer, pieces_of, words_of
 from .reply import JSON, Frame, Reply, encode_sorted, entries, members
 
@@ -163,6 +163,9 @@ def _block(answer: Answer, block: Block, index: int) -> Iterator[Event]:
             yield from _call(answer, block, index)
         case Search():
             yield from _search(answer, block, index)
+        case Compaction():
+            yield _item_event("added", _done(answer, block, index))
+            yield _item_event("done", _done(answer, block, index))
 
 
 def _delta(answer: Answer, index: int, name: str, **values: Any) -> Event:
@@ -261,6 +264,9 @@ def _done(answer: Answer, block: Block, index: int) -> JSON:
             wanted = "reasoning.encrypted_content" in entries(answer.prompt.body.get("include"))
             secret = _fresh(answer, f"content {answer.created} {index}") if wanted else None
             return item | {"content": [], "encrypted_content": secret, "summary": summary, "type": "reasoning"}
+        case Compaction():
+            secret = _fresh(answer, f"content {answer.created} {index}")
+            return item | {"encrypted_content": secret, "type": "compaction"}
         case Search(query=query, urls=urls):
             action: JSON = {"query": query, "type": "search"}
             if "web_search_call.action.sources" in entries(answer.prompt.body.get("include")):

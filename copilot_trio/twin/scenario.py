@@ -40,6 +40,7 @@ import re
 import msgspec
 
 from . import answers, errors, search, tooling
+from .compaction import compacts, compactions
 from .delivery import PLAIN, Delivery
 from .plan import Block, Call, Plan, Stop, Text, Thinking
 from .prompt import Prompt
@@ -114,6 +115,8 @@ def make_plan(prompt: Prompt, counters: Counters, now: float, pace: float, *, fo
 
     ``forced``: the scenario that a fault has chosen, whatever the prompt says.
     """
+    if compacts(prompt):
+        return Plan(scenario="compaction", blocks=compactions(prompt))
     words = read_words(prompt)
     if forced:
         words = msgspec.structs.replace(words, name=forced)

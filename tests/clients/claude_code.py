@@ -23,4 +23,4 @@ def prepare(task: Task) -> Command:
     return Command([str(CLAUDE.binary), "-p", task.prompt, "--dangerously-skip-permissions"], variables)
 
 
-CLIENTS = (Client(name="claude-code", prepare=prepare, shown=("Read", "file_path"), leaves_two=True),)
+CLIENTS = (Client(name="claude-code", prepare=prepare, looks=("Read", "file_path"), leaves_two=True),)

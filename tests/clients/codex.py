@@ -41,6 +41,6 @@ def prepare(websocket: bool, task: Task) -> Command:
 
 
 CLIENTS = tuple(
-    Client(name=name, prepare=partial(prepare, websocket), attaches=True, shown=("view_image", "path"))
+    Client(name=name, prepare=partial(prepare, websocket), attaches=True, looks=("view_image", "path"))
     for name, websocket in (("codex", False), ("codex-websocket", True))
 )

@@ -1,10 +1,13 @@
-"""Real clients against the proxy over the twin: client × model × scenario."""
+"""Real clients against the proxy over the twin: ``python -m tests.clients.matrix``.
+
+Client × model × scenario, each cell a run of the client with a home of its own, in a network that has nothing but
+loopback where the system can make one. Prints PASS or FAIL for every cell as it ends, then a table with seconds; a number
+in brackets is how many calls reached the twin. Exit status 1 if any cell failed, 2 if a client is missing.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
-import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,49 +17,29 @@ from urllib.parse import urlsplit
 import msgspec
 import trio
 
-from . import claude_code, codex, jail, opencode, sdks
-from .failures import FAILING
-from .rig import Client, Task, box, run
-from .scenarios import PICTURE, WORKING, Evidence, Scenario
-from .rig import draw
+from . import install, jail
+from .cells import CLIENTS, MODELS, SCENARIOS, SELECTIONS, Cell, Result, perform
+from .rig import box
 from .stage import Stage, stage
+from .table import tables
 
-CLIENTS = {client.name: client for module in (claude_code, codex, opencode, sdks) for client in module.CLIENTS}
-MODELS = ("gpt-4.1", "gpt-5-mini", "claude-sonnet-4.5", "claude-opus-4.6", "gemini-2.5-pro", "gpt-5.3-codex")
-SCENARIOS = {scenario.name: scenario for scenario in (*WORKING, *FAILING)}
-
-
-class Cell(msgspec.Struct, frozen=True):
-    client: str
-    model: str
-    scenario: str
+JOBS = 3
+TIMES_TWO = 10
 
 
-class Result(msgspec.Struct, frozen=True):
-    cell: Cell
-    why: str
-    seconds: float
-    calls: int | None
+async def run_cells(cells: Sequence[Cell], options: argparse.Namespace) -> list[Result]:
+    results: list[Result] = []
+    give, take = trio.open_memory_channel[Cell](len(cells))
+    for cell in cells:
+        give.send_nowait(cell)
+    give.close()
+    async with trio.open_nursery() as nursery:
+        for _ in range(min(options.jobs, len(cells))):
+            nursery.start_soon(_work, take, results, options)
+    return results
 
 
-async def perform(cell: Cell, servers: Stage, *, keep: bool) -> Result:
-    client, scenario = CLIENTS[cell.client], SCENARIOS[cell.scenario]
-    word = f"word{secrets.token_hex(3)}"
-    with box(keep=keep) as made:
-        prompt = scenario.ask(client, made / "work", word)
-        picture = made / "work" / PICTURE if scenario.attaches else None
-        if picture:
-            draw(picture)
-        task = Task(base_url=servers.base_url, model=cell.model, prompt=prompt, box=made, image=picture)
-        await servers.calls()
-        outcome = await run(client.prepare(task), task, scenario.patience)
-        calls = await servers.calls() if servers.control else None
-        why = scenario.judge(Evidence(client, task, word, outcome, calls))
-        if why and keep: why += f" [{made}]"
-    return Result(cell, why, outcome.seconds, None if calls is None else len(calls))
-
-
-async def work(cells: trio.MemoryReceiveChannel[Cell], results: list[Result], options: argparse.Namespace) -> None:
+async def _work(cells: trio.MemoryReceiveChannel[Cell], results: list[Result], options: argparse.Namespace) -> None:
     async with _servers(options) as shared:
         async for cell in cells:
             if SCENARIOS[cell.scenario].alone and not options.base_url:
@@ -65,48 +48,66 @@ async def work(cells: trio.MemoryReceiveChannel[Cell], results: list[Result], op
             else:
                 result = await perform(cell, shared, keep=options.keep)
             results.append(result)
-            c = result.cell
-            print(f"{'FAIL' if result.why else 'PASS'} {result.seconds:5.1f}s {result.calls} {c.client} {c.model} {c.scenario} {result.why}", flush=True)
+            print(result.line(), flush=True)
 
 
 @asynccontextmanager
 async def _servers(options: argparse.Namespace) -> AsyncIterator[Stage]:
     if options.base_url:
-        yield Stage(options.base_url)
+        yield Stage(options.base_url, options.control_url)
         return
     with box(keep=options.keep) as home:
         async with stage(home) as servers:
             yield servers
 
 
-async def run_all(cells: Sequence[Cell], options: argparse.Namespace) -> list[Result]:
-    results: list[Result] = []
-    give, take = trio.open_memory_channel[Cell](len(cells))
-    for cell in cells:
-        give.send_nowait(cell)
-    give.close()
-    async with trio.open_nursery() as nursery:
-        for _ in range(options.jobs):
-            nursery.start_soon(work, take, results, options)
-    return results
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.clients.matrix", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clients", type=_names(CLIENTS), metavar="A,B", help=", ".join(CLIENTS))
+    parser.add_argument(
+        "--models", type=lambda text: text.split(","), metavar="A,B", help=f"default {', '.join(MODELS)}"
+    )
+    parser.add_argument("--scenarios", type=_names(SCENARIOS), metavar="A,B", help=", ".join(SCENARIOS))
+    parser.add_argument("--selection", choices=SELECTIONS, default="all", help="ci: what fits into ten minutes")
+    parser.add_argument("--base-url", default="", metavar="URL", help="a running server on loopback, without /v1")
+    parser.add_argument("--control-url", default="", metavar="URL", help="and the control API of the twin behind it")
+    parser.add_argument("--jobs", type=int, default=JOBS, metavar="N", help=f"cells at a time (default {JOBS})")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the results also there")
+    parser.add_argument("--keep", action="store_true", help="keep the clients' homes and what they printed")
+    return parser
+
+
+def _names(known: dict[str, object]) -> object:
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := sorted(set(names) - known.keys()):
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
+        return names
+
+    return parse
 
 
 def main() -> int:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--clients", default=",".join(CLIENTS))
-    p.add_argument("--models", default=",".join(MODELS))
-    p.add_argument("--scenarios", default=",".join(SCENARIOS))
-    p.add_argument("--base-url", default="")
-    p.add_argument("--jobs", type=int, default=3)
-    p.add_argument("--keep", action="store_true")
-    options = p.parse_args()
-    cells = [Cell(c, m, s) for s in options.scenarios.split(",") for m in options.models.split(",") for c in options.clients.split(",") if SCENARIOS[s].needs(CLIENTS[c])]
-    gate = jail.Gate(urlsplit(options.base_url).port or 80) if options.base_url else None
+    options = build_parser().parse_args()
+    if missing := [package.name for package in install.PACKAGES if not package.installed()]:
+        print(f"not installed: {', '.join(missing)}: python -m tests.clients.install", file=sys.stderr)
+        return 2
+    cells = SELECTIONS[options.selection](options.clients, options.models, options.scenarios)
+    if not cells:
+        print("nothing to do", file=sys.stderr)
+        return 2
+    gates = [jail.Gate(urlsplit(url).port or 80) for url in (options.base_url, options.control_url) if url]
     jailed = jail.enter()
-    if gate and jailed: gate.open()
-    results = trio.run(run_all, cells, options)
-    print(sum(bool(r.why) for r in results), "fail of", len(results))
-    return 1
+    for gate in gates if jailed else ():
+        gate.open()
+    print(f"{len(cells)} cells, {options.jobs} at a time, network {'of their own' if jailed else 'shared'}", flush=True)
+    results = trio.run(run_cells, cells, options)
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    print(tables(results))
+    return int(any(result.why for result in results))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ CLIENTS = tuple(
         name=name,
         prepare=partial(prepare, package),
         attaches=True,
-        shown=("read", "filePath"),
+        looks=("read", "filePath"),
         leaves_two=True,
         side_calls=1,
     )

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import trio
@@ -48,17 +49,20 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """``prepare`` writes the configuration into the box and says how to start. ``shown`` is the tool that looks at a
-    picture, with the name of its argument. ``leaves_two``: its tools make a second file in a tool loop.
-    ``side_calls``: calls to the model before the first real one, such as for a title.
+    """``prepare`` writes the configuration into the box and says how to start.
+
+    ``attaches``: can send a picture along; ``looks``: its tool that looks at one, with the name of the argument.
+    ``leaves_two``: its tools make a second file in a tool loop. ``side_calls``: to the model beside the real ones, for
+    a title. ``retries``: a failed request once more, ``broken`` ones too, or refused ones only.
     """
 
     name: str
     prepare: Callable[[Task], Command]
     attaches: bool = False
-    shown: tuple[str, str] | None = None
+    looks: tuple[str, str] | None = None
     leaves_two: bool = False
     side_calls: int = 0
+    retries: Literal["", "refused", "broken"] = "broken"
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -54,19 +54,19 @@ def _marked(words: str, word: str) -> str:
     return f"{words} RUN:{word}"
 
 
-def _say(words: str) -> Callable[[Client, Path, str], str]:
-    return lambda client, folder, word: _marked(f"SCENARIO:{words} Answer with this and nothing else: REPLY={word}", word)
+def say(words: str) -> Callable[[Client, Path, str], str]:
+    return lambda client, folder, word: _marked(
+        f"SCENARIO:{words} Answer with this and nothing else: REPLY={word}", word
+    )
 
 
 def _work(name: str) -> Callable[[Client, Path, str], str]:
-    return lambda client, folder, word: _marked(
-        f"SCENARIO:{name} {WORK.format(file=folder / FILE, word=word)}", word
-    )
+    return lambda client, folder, word: _marked(f"SCENARIO:{name} {WORK.format(file=folder / FILE, word=word)}", word)
 
 
 def _look(client: Client, folder: Path, word: str) -> str:
     draw(folder / PICTURE)
-    tool, argument = client.shown or ("", "")
+    tool, argument = client.looks or ("", "")
     script = json.dumps([{"name": tool, "args": {argument: str(folder / PICTURE)}}])
     return _marked(f"SCENARIO:script SCRIPT={base64.b64encode(script.encode()).decode()} REPLY={word}", word)
 
@@ -107,9 +107,7 @@ def _worked(evidence: Evidence) -> str:
 
 def _worked_at_once(evidence: Evidence) -> str:
     return (
-        _wrote(evidence, FILE, f"{FILE}.2")
-        or answered(evidence, f"RIG-DONE {evidence.word}")
-        or counted(evidence, 2)
+        _wrote(evidence, FILE, f"{FILE}.2") or answered(evidence, f"RIG-DONE {evidence.word}") or counted(evidence, 2)
     )
 
 
@@ -124,12 +122,12 @@ def _said_all(evidence: Evidence) -> str:
 
 
 WORKING = (
-    Scenario(name="text", ask=_say("text"), judge=_said),
-    Scenario(name="thinking", ask=_say("thinking"), judge=_said),
-    Scenario(name="long", ask=_say("long"), judge=_said_all),
+    Scenario(name="text", ask=say("text"), judge=_said),
+    Scenario(name="thinking", ask=say("thinking"), judge=_said),
+    Scenario(name="long", ask=say("long"), judge=_said_all),
     Scenario(name="tool", ask=_work("tool"), judge=_worked),
     Scenario(name="thinktool", ask=_work("thinktool"), judge=_worked),
     Scenario(name="parallel", ask=_work("parallel"), judge=_worked_at_once),
-    Scenario(name="image", ask=_say("text"), judge=_saw, needs=lambda client: client.attaches, attaches=True),
-    Scenario(name="look", ask=_look, judge=_saw, needs=lambda client: client.shown),
+    Scenario(name="image", ask=say("text"), judge=_saw, needs=lambda client: client.attaches, attaches=True),
+    Scenario(name="look", ask=_look, judge=_saw, needs=lambda client: client.looks),
 )

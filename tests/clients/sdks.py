@@ -17,14 +17,19 @@ def prepare(python: str, script: str, api: str, task: Task) -> Command:
     return Command([*arguments, *([str(task.image)] if task.image else [])], {})
 
 
-def _client(name: str, python: str, script: str, api: str, *, leaves_two: bool = False) -> Client:
-    return Client(name=name, prepare=partial(prepare, python, script, api), attaches=True, leaves_two=leaves_two)
+def _sdk(name: str, script: str, api: str = "") -> Client:
+    return Client(name=name, prepare=partial(prepare, str(PYTHON), script, api), attaches=True, retries="refused")
+
+
+def _cursor(kind: str) -> Client:
+    prepared = partial(prepare, sys.executable, "cursor.py", kind)
+    return Client(name=f"cursor-{kind}", prepare=prepared, attaches=True, leaves_two=True, retries="")
 
 
 CLIENTS = (
-    _client("openai-chat", str(PYTHON), "sdk_openai.py", "chat"),
-    _client("openai-responses", str(PYTHON), "sdk_openai.py", "responses"),
-    _client("anthropic", str(PYTHON), "sdk_anthropic.py", ""),
-    _client("cursor-agent", sys.executable, "cursor.py", "agent", leaves_two=True),
-    _client("cursor-ask", sys.executable, "cursor.py", "ask", leaves_two=True),
+    _sdk("openai-chat", "sdk_openai.py", "chat"),
+    _sdk("openai-responses", "sdk_openai.py", "responses"),
+    _sdk("anthropic", "sdk_anthropic.py"),
+    _cursor("agent"),
+    _cursor("ask"),
 )

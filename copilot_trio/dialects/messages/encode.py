@@ -51,6 +51,7 @@ class MessagesStreamEncoder:
 
     def __init__(self, context: AnswerContext) -> None:
         self._model = context.model
+        self._seed = context.seed
         self._index = -1
         self._open: str | int | None = None  # a kind of block, or a tool call's index
         self._searches = 0
@@ -84,7 +85,7 @@ class MessagesStreamEncoder:
 
     def _start(self, message_id: str) -> bytes:
         message: dict[str, object] = {
-            "id": message_id_of(message_id),
+            "id": message_id_of(message_id, self._seed),
             "type": "message",
             "role": "assistant",
             "model": self._model,
@@ -149,7 +150,7 @@ def render_answer(turn: Turn, context: AnswerContext) -> bytes:
     searches = sum(isinstance(part, WebSearch) for part in turn.parts)
     return _encode(
         {
-            "id": message_id_of(turn.id),
+            "id": message_id_of(turn.id, context.seed),
             "type": "message",
             "role": "assistant",
             "model": context.model,
@@ -171,8 +172,9 @@ def usage_fields(usage: Usage, searches: int = 0) -> Fields:
     return fields | ({"server_tool_use": {"web_search_requests": searches}} if searches else {})
 
 
-def message_id_of(upstream_id: str) -> str:
-    return upstream_id if upstream_id.startswith("msg_") else "msg_" + FOREIGN.sub("_", upstream_id)
+def message_id_of(upstream_id: str, seed: str = "") -> str:
+    """Upstream's own where it is one; else from ``seed``, for other APIs' ids can be 500 characters long."""
+    return upstream_id if upstream_id.startswith("msg_") else "msg_" + (seed or FOREIGN.sub("_", upstream_id))
 
 
 def _blocks(part: Part) -> tuple[Fields, ...]:

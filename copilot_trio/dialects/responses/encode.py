@@ -161,12 +161,12 @@ class ResponsesStreamEncoder:
         return closed + done
 
     def _sign(self, signature: str) -> bytes:
-        """The end of a thought. A Responses model's proof comes apart again; another's is marked, to be known again."""
+        """The end of a thought. A Responses model's proof has its id within; another's is marked, to be known again."""
         opened = b""
         if self._item is None or self._item["type"] != "reasoning":
             opened = self._close() + self._open("reasoning", dict(_NEW["reasoning"]))
         if self._item is not None and signature:
-            self._item["encrypted_content"] = signature.rpartition("@")[0] or FOREIGN + signature
+            self._item["encrypted_content"] = signature if "@" in signature else FOREIGN + signature
         return opened + self._close()
 
     def _start_call(self, call: ToolCallStarted) -> bytes:

@@ -6,13 +6,13 @@ import math
 
 import msgspec
 
-from copilot_trio.dialects.chat.error import TYPES, render_error
+from copilot_trio.dialects.chat.error import render_error
 from copilot_trio.errors import Kind, ProxyError
 from copilot_trio.turn import AnswerContext
 
 from .answer import response_fields
 
-__all__ = ["CODES", "render_error", "render_stream_error", "render_ws_error"]
+__all__ = ["CODES", "render_error", "render_stream_error"]
 
 # Of the codes that a failed response may have, those that tell a client what to do: shorten, wait, pay, or ask
 # something else. At any other Codex asks the same again, five times (clients.md §4.5).
@@ -49,23 +49,6 @@ def render_stream_error(error: ProxyError, seed: str = "") -> bytes:
     response = response_fields(AnswerContext("", seed=seed), "failed") | {"error": failure}
     event = {"type": "response.failed", "sequence_number": 0, "response": response}
     return b"event: response.failed\ndata: %b\n\n" % _encode(event)
-
-
-def render_ws_error(error: ProxyError) -> bytes:
-    """A WebSocket frame. With a ``status`` it counts as an HTTP error to Codex, without one as nothing (§9.5)."""
-    frame: dict[str, object] = {
-        "type": "error",
-        "status": error.status,
-        "error": {
-            "type": TYPES.get(error.kind, "invalid_request_error"),
-            "code": error.code,
-            "message": str(error),
-            "param": error.param,
-        },
-    }
-    if error.retry_after is not None:
-        frame["headers"] = {"retry-after": str(_seconds(error.retry_after))}
-    return _encode(frame)
 
 
 def _message(error: ProxyError, code: str) -> str:

@@ -224,7 +224,7 @@ def _thinking(item: ItemIn) -> Thinking:
     proof = item.encrypted_content or ""
     if proof.startswith(FOREIGN):
         proof = proof.removeprefix(FOREIGN)
-    elif proof:
+    elif proof and "@" not in proof:  # else its id came along inside it
         proof = f"{proof}@{item.id or ''}"
     return Thinking("\n\n".join(texts), proof)
 

@@ -1,6 +1,7 @@
 """One id for each output item, and one for the response, where Copilot gives every event another (upstream.md §8.2).
 
-OpenAI's SDKs refuse a stream whose ids move, and Codex keys what a tool does by them. Every other byte stays.
+OpenAI's SDKs refuse a stream whose ids move, and Codex keys what a tool does by them. The id that an encrypted content
+belongs to goes along inside it, for the gate to take out again. Every other byte stays.
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ class IdPins:
         if "id" in members:
             # The final list may count otherwise than the stream did: a message is no `rs_`.
             pinned = known if known.startswith(UNKNOWN) else item_id(kind, self._seed, index)
+            if "encrypted_content" in members:
+                _keep_id(edit, members["encrypted_content"], members["id"])
             _replace_id(edit, members["id"], _encode(pinned))
 
 
@@ -107,6 +110,12 @@ def pin_answer(body: bytes, seed: str) -> bytes:
     except UNREADABLE_OR_ODD:
         return body
     return edit.apply()
+
+
+def _keep_id(edit: splice.Splice, secret: splice.Value, identifier: splice.Value) -> None:
+    """Upstream wants both back as one event had them, and the client keeps only one: it becomes ``secret@id``."""
+    if splice.string_at(edit.body, secret) and splice.string_at(edit.body, identifier):
+        edit.insert(secret.end - 1, b"@" + splice.text_of(edit.body, identifier)[1:-1])
 
 
 def _replace_id(edit: splice.Splice, at: splice.Value, new: bytes) -> None:
