@@ -36,7 +36,7 @@ class Effort:
 
 FULL = Effort(
     seconds=1,
-    warm_seconds=0.3,
+    warm_seconds=0.1,
     requests=400,
     slow_streams=(200, 1000),
     slow_events=100,

@@ -15,7 +15,7 @@ from copilot_trio.accounts.account import Account, AccountRecord, Hosts
 from copilot_trio.accounts.outcome import paused
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.accounts.store import load_accounts, save_accounts, with_pause
-from copilot_trio.api import compact, embeddings, generate, health, models, websocket
+from copilot_trio.api import compact, count_tokens, embeddings, generate, health, models, websocket
 from copilot_trio.attempt import Attempts
 from copilot_trio.config import Config, DamagedFile
 from copilot_trio.dialects.gate import GateSettings
@@ -28,6 +28,8 @@ from copilot_trio.server.auth import Access
 from copilot_trio.server.dispatch import Dispatcher, refuse
 from copilot_trio.server.listen import Limits, Server
 from copilot_trio.server.router import Router
+from copilot_trio.tokens.exact import exact_counter
+from copilot_trio.tokens.ledger import TokenLedger
 from copilot_trio.upstream.copilot import Copilot
 from copilot_trio.upstream.network import Dial, dial_direct
 from copilot_trio.upstream.pool import AccountPool, Timeouts
@@ -80,7 +82,7 @@ class App:
         )
         self.queues = ModelQueues(config.concurrency, config.timeouts.wait)
         attempts = Attempts(self.accounts, self._copilot, self.queues, websocket=config.upstream_websocket)
-        ledger = None
+        ledger = TokenLedger(exact_counter)
         search = SearchRouting(config.web_search_model)
         relay = Relay(attempts, RelaySettings(config.timeouts.silence, gate), ledger, search)
         router = Router()
@@ -88,6 +90,7 @@ class App:
         websocket.add_routes(router, relay, limits.max_body, served=config.websocket)
         compact.add_routes(router, attempts, gate, config.timeouts.silence)
         embeddings.add_routes(router, attempts, config.timeouts.silence)
+        count_tokens.add_routes(router, self.accounts, ledger)
         models.add_routes(router, self.accounts)
         health.add_routes(router, self.accounts)
         self.router = router

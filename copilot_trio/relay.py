@@ -6,7 +6,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import trio
@@ -21,6 +21,8 @@ from copilot_trio.models.model import Model
 from copilot_trio.server.dispatch import announce, error_headers
 from copilot_trio.server.event_stream import EventStream
 from copilot_trio.server.exchange import Exchange, Headers
+from copilot_trio.tokens.ledger import TokenLedger
+from copilot_trio.tokens.read import read_prompt
 from copilot_trio.turn import Turn
 from copilot_trio.upstream.copilot import passed_on
 
@@ -70,7 +72,7 @@ class SilenceWatch:
 
 class Relay:
     def __init__(
-        self, attempts: Attempts, settings: RelaySettings, ledger: Any, search: SearchRouting | None = None
+        self, attempts: Attempts, settings: RelaySettings, ledger: TokenLedger, search: SearchRouting | None = None
     ) -> None:
         self._attempts = attempts
         self._settings = settings
@@ -176,8 +178,8 @@ class Relay:
 
     def _learn(self, job: Job, model: Model) -> None:
         """What the prompt really counted, for ``count_tokens``. The answer is out: nobody waits for this."""
-        if self._ledger is not None and job.note.usage is not None and not job.model:
-            self._ledger.learn(job.asked.body, model.id, job.note.usage)
+        if job.note.usage is not None and not job.model:
+            self._ledger.learn(read_prompt(job.asked.body), model.id, job.note.usage)
 
     def _error_headers(self, job: Job, error: ProxyError) -> list[tuple[str, str]]:
         headers = error_headers(error, seen_before=self._failed_before(job, error))

@@ -108,6 +108,48 @@ def test_cutting_elements_leaves_the_others_and_nothing_else_changes(body: bytes
 
 @settings(max_examples=200, deadline=None)
 @given(OBJECT, st.data())
+def test_renaming_members_changes_their_keys_only(body: bytes, data: st.DataObject) -> None:
+    found = splice.members(body, splice.whole(body))
+    chosen = data.draw(st.sets(st.sampled_from(range(len(found)))) if found else st.just(set()))
+    edit = Splice(body)
+    for number in chosen:
+        edit.rename(found[number], 'n"')
+    expected = [('n"' if number in chosen else key, value) for number, (key, value) in enumerate(pairs(body)[1])]
+    assert pairs(edit.apply())[1] == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(OBJECT | ARRAY, st.booleans())
+def test_what_is_appended_comes_last(body: bytes, twice: bool) -> None:
+    top = splice.whole(body)
+    is_object = body.lstrip().startswith(b"{")
+    had = pairs(body)[1] if is_object else pairs(body)
+    if not had:
+        return
+    edit = Splice(body)
+    for _ in range(1 + twice):
+        edit.append(top, b'"z":[9]' if is_object else b"[9]")
+    made = pairs(edit.apply())
+    assert (made[1] if is_object else made) == had + [("z", ["9"]) if is_object else ["9"]] * (1 + twice)
+
+
+def test_a_member_is_appended_behind_those_that_stay() -> None:
+    body = b'{"a":1,"b":2 }'
+    found = splice.members(body, splice.whole(body))
+    edit = Splice(body)
+    edit.cut(found, found[1])
+    edit.append(splice.whole(body), b'"c":3')
+    assert edit.apply() == b'{"a":1 ,"c":3}'
+
+
+def test_an_element_has_no_key_to_change() -> None:
+    edit = Splice(b'["a"]')
+    edit.rename(splice.elements(b'["a"]', splice.whole(b'["a"]'))[0], "b")
+    assert not edit
+
+
+@settings(max_examples=200, deadline=None)
+@given(OBJECT, st.data())
 def test_replacing_values_changes_these_values_only(body: bytes, data: st.DataObject) -> None:
     found = splice.members(body, splice.whole(body))
     chosen = data.draw(st.sets(st.sampled_from(range(len(found)))) if found else st.just(set()))

@@ -13,6 +13,8 @@ from copilot_trio.models.model import Model
 from . import splice
 from .splice import Splice, Value
 
+Sign = bytes | re.Pattern[bytes]
+
 LEFT_OUT = b'[{"type":"text","text":"(left out)"}]'  # a message must say something
 
 # A thinking block with a signature of Anthropic's, as Claude Code writes it; other spellings are walked to.
@@ -41,6 +43,7 @@ class Draft:
         self.splice = Splice(body)
         self._members: dict[int, list[Value]] = {}
         self._elements: dict[int, list[Value]] = {}
+        self._shown: dict[tuple[Value, Sign], bool] = {}
         self._dropped: dict[int, tuple[Value, set[Value]]] = {}
 
     @cached_property
@@ -100,17 +103,30 @@ class Draft:
         text = self.text(at)
         return float(text) if text[:1] in b"-0123456789" else None
 
-    def holding(self, owners: list[Value], *signs: bytes | re.Pattern[bytes]) -> Iterator[Value]:
-        """Those of ``owners`` in whose text one of ``signs`` occurs: a search at memory speed before any walk."""
+    def shows(self, at: Value, sign: Sign) -> bool:
+        """Does ``sign`` occur in a member at the top? Asked by several rules, searched once."""
+        shown = self._shown.get((at, sign))
+        if shown is None:
+            shown = self._shown[at, sign] = self._occurs(at, sign)
+        return shown
+
+    def _occurs(self, at: Value, sign: Sign) -> bool:
+        if isinstance(sign, bytes):
+            return self.body.find(sign, at.value, at.end) >= 0
+        return sign.search(self.body, at.value, at.end) is not None
+
+    def holding(self, owners: list[Value], *signs: Sign) -> Iterator[Value]:
+        """Those of ``owners`` in whose text one of ``signs`` occurs."""
         for owner in owners:
-            for sign in signs:
-                if isinstance(sign, bytes):
-                    found = self.body.find(sign, owner.value, owner.end) >= 0
-                else:
-                    found = sign.search(self.body, owner.value, owner.end) is not None
-                if found:
-                    yield owner
-                    break
+            if any(self._occurs(owner, sign) for sign in signs):
+                yield owner
+
+    def marked(self, *names: str) -> bool:
+        """Is there a ``cache_control`` in, or as, one of these members at the top?"""
+        return any(
+            value.key in names and (value.key == "cache_control" or self.shows(value, b'"cache_control"'))
+            for value in self.top
+        )
 
     @cached_property
     def messages(self) -> list[Value]:
@@ -137,8 +153,11 @@ class Draft:
     def foreign_thinking(self) -> list[tuple[Value, Value]]:
         """Anthropic's thinking blocks that it would not know again, each with the array it stands in: without a
         signature, or with one that a Responses model made, which has an ``@`` (:class:`copilot_trio.turn.Thinking`)."""
-        known = sum(1 for _ in SIGNED.finditer(self.body))
-        if self.body.count(b'"thinking"') == 2 * known + (self.field("thinking") is not None):
+        at = self.field("messages")
+        if at is None or not self.shows(at, b'"thinking"'):
+            return []
+        known = sum(1 for _ in SIGNED.finditer(self.body, at.value, at.end))
+        if self.body.count(b'"thinking"', at.value, at.end) == 2 * known:
             return []
         found: list[tuple[Value, Value]] = []
         for message in self.holding(self.messages, b'"thinking"'):

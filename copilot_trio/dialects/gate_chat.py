@@ -13,10 +13,9 @@ from .draft import Draft
 from .splice import Value
 
 REPLAYED_REASONING = re.compile(rb'"reasoning(?:_content|_details)?"\s*:')
-REASONING = re.compile(rb'"(?:reasoning_effort|thinking_budget|thinking|reasoning)"\s*:')
+RARE = re.compile(rb'"(?:reasoning|developer"|padding"|annotations")')
 ANSWERS_OWN = ("padding", "annotations")
 REPLAYED_ANSWER = re.compile(rb'"(?:%b)"\s*:' % "|".join(ANSWERS_OWN).encode())
-SAMPLING = re.compile(rb'"(?:temperature|top_p)"\s*:')
 MARK = b'"copilot_cache_control":{"type":"ephemeral"}'
 MAX_MARKS = 4
 WISHES = ("reasoning_effort", "thinking_budget", "thinking", "reasoning")  # to think, in three APIs' words
@@ -30,6 +29,8 @@ _encode = msgspec.json.Encoder().encode
 
 def cache_control(draft: Draft) -> None:
     """Anthropic's mark, wherever a client puts it; for Claude it becomes Copilot's own, on the message."""
+    if not draft.marked("messages", "tools", "cache_control"):
+        return
     sign = b'"cache_control"'
     draft.cut_field("cache_control")
     for tool in draft.holding(draft.tools, sign):

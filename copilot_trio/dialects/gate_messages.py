@@ -20,6 +20,8 @@ SYSTEM_ROLE = re.compile(rb'"role"\s*:\s*"system"')
 ASSISTANT_LAST = re.compile(rb'"role"\s*:\s*"assistant"')
 BLANK_TEXT = re.compile(rb'"text"\s*:\s*"(?: |\\[nrt])*+"')
 EMPTY_CONTENT = re.compile(rb'"content"\s*:\s*(?:""|\[\s*\])')
+HOLLOW = re.compile(rb'"(?:text|content)"\s*:\s*(?:"(?: |\\[nrt])*+"|\[\s*\])')  # either of the two, in one search
+RARE = re.compile(rb'"(?:tool_reference|output_config|system)"')
 COMBINATOR = re.compile(rb'"(?:oneOf|anyOf|allOf)"\s*:')
 
 COMBINATORS = {"oneOf", "anyOf", "allOf"}
@@ -112,7 +114,8 @@ def eager_streaming(draft: Draft) -> None:
 
 
 def missing_schema(draft: Draft) -> None:
-    if draft.body.count(b'"input_schema"') >= len(draft.tools):
+    at = draft.field("tools")
+    if at is None or draft.body.count(b'"input_schema"', at.value, at.end) >= len(draft.tools):
         return
     for tool in draft.tools:
         if draft.members(tool) and draft.field("input_schema", tool) is None and draft.kind(tool) in {None, "custom"}:

@@ -131,6 +131,8 @@ def passthrough_metadata(draft: Draft) -> None:
 
 
 def cache_control(draft: Draft) -> None:
+    if not draft.marked("input", "tools", "cache_control"):
+        return
     sign = b'"cache_control"'
     draft.cut_field("cache_control")
     for tool in draft.holding(draft.tools, sign):

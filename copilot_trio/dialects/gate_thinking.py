@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from . import limits
 from .draft import Draft
 from .splice import Value
 
-SAMPLING = re.compile(rb'"(?:temperature|top_p|top_k)"\s*:')
 FIELDS = {"enabled": {"type", "budget_tokens", "display"}, "adaptive": {"type", "display"}, "disabled": {"type"}}
 ON = {"enabled", "adaptive"}
 

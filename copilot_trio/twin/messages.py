@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from .catalogue import cost
 from .errors import of_status
-from .plan import Block, Call, Search, Stop, Text, Thinking
+from .plan import Block, Call, Compaction, Search, Stop, Text, Thinking
 from .rendering import Answer, pieces_of, words_of
 from .reply import DONE, JSON, Frame, Reply, encode_sorted
 
@@ -85,7 +85,7 @@ def _input_counts(answer: Answer) -> JSON:
 
 
 def _content(answer: Answer, block: Block) -> JSON:
-    assert not isinstance(block, Search)
+    assert not isinstance(block, Search | Compaction)  # only the Responses API has them
     match block:
         case Text(text=text):
             return {"type": "text", "text": text}

@@ -92,7 +92,7 @@ def _in_ci(cell: Cell) -> bool:
     if cell.client in TESTED_ELSEWHERE:
         return cell.scenario == "thinktool"
     if cell.client not in SLOW:
-        return cell.scenario not in {"thinking"}
+        return cell.scenario != "thinking"
     if cell.scenario in {"tool", "400", "cut"}:
         return True
     return cell.client == "opencode-compatible" and (

@@ -1,8 +1,8 @@
 """Real clients against the proxy over the twin: ``python -m tests.clients.matrix``.
 
-Client × model × scenario, each cell a run of the client with a home of its own, in a network that has nothing but
-loopback where the system can make one. Prints PASS or FAIL for every cell as it ends, then a table with seconds; a number
-in brackets is how many calls reached the twin. Exit status 1 if any cell failed, 2 if a client is missing.
+Client by model by scenario: each cell is a run of the client with a home of its own, in a network that has nothing but
+loopback where the system can make one. Prints PASS or FAIL for every cell as it ends, then tables with seconds; a number
+in brackets is how many calls reached the twin. Exit status: 1 if any cell failed, 2 if a client is missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from .stage import Stage, stage
 from .table import tables
 
 JOBS = 3
-TIMES_TWO = 10
 
 
 async def run_cells(cells: Sequence[Cell], options: argparse.Namespace) -> list[Result]:

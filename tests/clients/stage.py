@@ -73,18 +73,21 @@ async def _serve(
     """A command until cancelled; starts when its log matches. Raises RuntimeError if that takes too long."""
     command = [sys.executable, "-m", "copilot_trio", *arguments]
     async with trio.open_nursery() as nursery:
-        with log.open("wb") as output:
-            await nursery.start(
-                lambda task_status: trio.run_process(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=variables,
-                    check=False, task_status=task_status,
-                )
-            )  # fmt: skip
+        nursery.start_soon(_log_command, command, variables, log)
         with trio.move_on_after(PATIENCE):
-            while True:
-                if found := re.search(pattern, log.read_text()):
-                    task_status.started(found.groups())
-                    return
+            while not (found := re.search(pattern, await _read(log))):
                 await trio.sleep(LOOK_AGAIN)
-        nursery.cancel_scope.cancel()
-        raise RuntimeError(f"{arguments[0]} did not start: {log.read_text()}")
+            task_status.started(found.groups())
+            return
+        raise RuntimeError(f"{arguments[0]} did not start: {await _read(log)}")
+
+
+async def _log_command(command: list[str], variables: dict[str, str], log: Path) -> None:
+    with log.open("wb") as output:
+        await trio.run_process(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=variables, check=False
+        )
+
+
+async def _read(log: Path) -> str:
+    return await trio.Path(log).read_text() if log.exists() else ""

@@ -1,0 +1,36 @@
+"""POST messages/count_tokens: from what replies have said, and an estimate of the rest; upstream is not asked."""
+
+from __future__ import annotations
+
+import msgspec
+
+from copilot_trio.accounts.registry import Accounts
+from copilot_trio.dialects.envelope import peek
+from copilot_trio.errors import ProxyError
+from copilot_trio.server.dispatch import announce
+from copilot_trio.server.exchange import Exchange
+from copilot_trio.server.router import Router
+from copilot_trio.tokens.ledger import TokenLedger
+from copilot_trio.tokens.read import read_prompt
+
+
+def add_routes(router: Router, accounts: Accounts, ledger: TokenLedger) -> None:
+    async def count(exchange: Exchange) -> None:
+        body = exchange.request.body
+        asked = peek(body, "messages").model
+        exchange.note.model = asked[:100]
+        announce(exchange)
+        counted = ledger.count(read_prompt(body), await _model(accounts, asked))
+        await exchange.respond(200, msgspec.json.encode({"input_tokens": counted}))
+
+    router.add_model_route("POST", "/messages/count_tokens", count)
+
+
+async def _model(accounts: Accounts, asked: str) -> str:
+    """The model that replies were counted for. One that nobody offers is estimated all the same (product.md §6)."""
+    try:
+        catalogue = accounts.preferred().catalogue
+        found = None if catalogue is None else await catalogue.look_up(asked)
+    except ProxyError:
+        return asked
+    return asked if found is None else found.id
