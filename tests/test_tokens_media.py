@@ -109,11 +109,7 @@ def test_low_detail_has_one_price() -> None:
 
 
 def test_pages_are_counted() -> None:
-    pages = (
-        b"%PDF-1.7\n<< /Type /Pages /Count 3 >>"
-        + b"<< /Type /Page /Parent 1 0 R >>\n<</Type/Page>>"
-        + b"<</Type/Page\n>>"
-    )
+    pages = b"%PDF-1.7\n<< /Type /Pages /Count 3 >><< /Type /Page /Parent 1 0 R >>\n<</Type/Page>><</Type/Page\n>>"
     assert paper_tokens(Paper(encoded(pages)), "anthropic") == 3 * 2500
     counted = b"%PDF-1.7\n<< /Type /Pages /Count 12 >>"
     assert paper_tokens(Paper(encoded(counted)), "openai") == 12 * 1500

@@ -14,6 +14,21 @@ from copilot_trio.tokens.prompt import Piece, Prompt
 from copilot_trio.tokens.read import read_prompt
 
 IMAGE = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\1\0\0\0\1\0" + bytes(90_000)).decode()
+DATA_URL = f"data:image/png;base64,{IMAGE}"
+KEYS = [
+    "role",
+    "type",
+    "content",
+    "text",
+    "tools",
+    "function",
+    "input",
+    "output",
+    "source",
+    "data",
+    "image_url",
+    "name",
+]
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}}
 
 
@@ -81,13 +96,13 @@ def test_chat_dialect() -> None:
         tools=[{"type": "function", "function": {"name": "read", "description": "reads", "parameters": SCHEMA}}],
         messages=[
             {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{IMAGE}", "detail": "low"}}]},
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": DATA_URL, "detail": "low"}}]},
             {
                 "role": "assistant",
                 "content": None,
                 "reasoning_text": "hm",
                 "reasoning_opaque": "C" * 30,
-                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "read", "arguments": '{"path": 1}'}}],
+                "tool_calls": [{"id": "c", "function": {"name": "read", "arguments": '{"path": 1}'}}],
             },
             {"role": "tool", "tool_call_id": "c", "content": "code"},
         ],
@@ -102,18 +117,19 @@ def test_chat_dialect() -> None:
 
 
 def test_responses_dialect() -> None:
+    picture = {"type": "input_image", "image_url": DATA_URL}
     custom = {"type": "custom", "name": "apply_patch", "description": "patches", "format": {"type": "grammar"}}
     prompt = read(
         instructions="Be brief.",
-        tools=[{"type": "namespace", "name": "agents", "tools": [{"type": "function", "name": "spawn", "parameters": SCHEMA}]}],
+        tools=[{"type": "namespace", "name": "agents", "tools": [{"name": "spawn", "parameters": SCHEMA}]}],
         input=[
             {"type": "additional_tools", "role": "developer", "tools": [custom]},
-            {"role": "user", "content": [{"type": "input_text", "text": "hi"}, {"type": "input_image", "image_url": f"data:x,{IMAGE}"}]},
+            {"role": "user", "content": [{"type": "input_text", "text": "hi"}, picture]},
             {"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "D" * 60},
             {"type": "function_call", "name": "spawn", "arguments": "{}", "call_id": "c"},
             {"type": "function_call_output", "call_id": "c", "output": "done"},
             {"type": "custom_tool_call", "name": "apply_patch", "input": "*** Begin", "call_id": "d"},
-            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "bye", "annotations": []}]},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "bye"}]},
         ],
     )  # fmt: skip
     assert prompt.header.texts[:2] == ("Be brief.", "spawn")
@@ -174,8 +190,8 @@ def test_an_image_is_no_text() -> None:
     """A known mistake: tens of thousands of tokens for the base64 (peers.md §14)."""
     for block in (
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": IMAGE}},
-        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{IMAGE}"}},
-        {"type": "input_image", "image_url": f"data:image/png;base64,{IMAGE}"},
+        {"type": "image_url", "image_url": {"url": DATA_URL}},
+        {"type": "input_image", "image_url": DATA_URL},
         {"type": "tool_result", "content": [{"type": "image", "source": {"type": "base64", "data": IMAGE}}]},
     ):
         piece = one(role="user", content=[block])
@@ -236,9 +252,7 @@ _JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                "role type content text tools function input output source data image_url messages name".split()
-            ),
+            st.sampled_from(KEYS),
             inner,
             max_size=4,
         )

@@ -237,9 +237,10 @@ def judge(talk: Talk, model: str = MODEL) -> Errors:
     first: float | None = None
     following: list[float] = []
     for reply in talk.replies():
+        prompt = read_prompt(talk.body(reply))
         if first is not None:
-            following.append(ledger.count(read_prompt(talk.body(reply)), model) / talk.truth(reply) - 1)
-        ledger.learn(read_prompt(talk.body(reply)), model, talk.usage(reply))
+            following.append(ledger.count(prompt, model) / talk.truth(reply) - 1)
+        ledger.learn(prompt, model, talk.usage(reply))
         if first is None:
             first = ledger.count(whole, model) / talk.truth() - 1
     assert first is not None

@@ -8,7 +8,6 @@ from copilot_trio.models.model import Model
 
 OPENAI = {"OpenAI", "Azure OpenAI"}
 MIN_OUTPUT = 16  # the Responses API's least max_output_tokens (peers.md §8.1)
-MIN_BUDGET = 1024  # where the list names none; Anthropic's own
 
 # Claude models that take neither sampling parameters nor thinking budgets (peers.md §6.1).
 _NEWEST_CLAUDE = re.compile(r"claude-(?:(?:opus|sonnet|fable)-[5-9]|opus-4[.-][78]|mythos)")

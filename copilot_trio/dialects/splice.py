@@ -135,7 +135,7 @@ class Splice:
     def rename(self, at: Value, key: str) -> None:
         """Give the member ``at`` another key; its value stays."""
         match = _SCALAR.match(self.body, at.start)
-        if match is not None and at.key:
+        if match is not None and at.start < at.value:
             self._edits.append((at.start, match.end(), _encode(key)))
 
     def insert(self, position: int, new: bytes) -> None:

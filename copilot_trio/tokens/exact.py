@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import re
 from collections.abc import Callable
 from functools import cache
+from importlib.machinery import PathFinder
 from typing import Any
 
 Counter = Callable[[str], float]
@@ -17,7 +18,7 @@ _CL100K = re.compile(r"gpt-(?:4|3\.5)|text-embedding")
 def exact_counter(model: str) -> Counter | None:
     """Counts a text's tokens as ``model`` does, or None: not OpenAI's, or the package is missing.
 
-    Loads the tables at the first call that needs them, which takes some 100 ms; counting takes 50 to 100 µs per KB.
+    Loads the tables at the first call that needs them, which takes 0.2 s and 70 MB; counting takes some 100 µs per KB.
     """
     name = model.lower()
     if _O200K.match(name):
@@ -28,9 +29,7 @@ def exact_counter(model: str) -> Counter | None:
 @cache
 def _load(encoding: str) -> Counter | None:
     try:
-        # The package's own front builds dictionaries of 200 000 entries that counting has no use for.
-        bindings: Any = importlib.import_module("bpe_openai._bindings")
-        count: Callable[[str], int] = bindings.tokenizer_for_encoding(encoding).count
+        count: Callable[[str], int] = _bindings().tokenizer_for_encoding(encoding).count
     except (ImportError, AttributeError, ValueError):
         return None
 
@@ -41,3 +40,17 @@ def _load(encoding: str) -> Counter | None:
             return count(text.encode("utf-8", "replace").decode())
 
     return counter
+
+
+def _bindings() -> Any:
+    """The package's compiled half. Its Python half would read every vocabulary: 2 s and 70 MB for nothing we use.
+
+    Raises ``ImportError``.
+    """
+    package = importlib.util.find_spec("bpe_openai")
+    found = package and PathFinder.find_spec("bpe_openai._bindings", package.submodule_search_locations)
+    if not found or found.loader is None:
+        raise ImportError("bpe-openai is not installed")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module

@@ -105,8 +105,9 @@ class TokenLedger:
         guessed = sum(piece.cost(count, vendor) for piece in answer)
         real = _answered(answer, reply, guessed * factor)
         if reply.model == model and reply.guessed:
-            seen, expected = (reply.prompt, reply.guessed) if real is None else (reply.prompt + real, reply.guessed + guessed)
-            factor = _within((seen + TRUSTED * factor) / (expected + TRUSTED))
+            seen, expected = reply.prompt + (real or 0), reply.guessed + (guessed if real else 0)
+            if expected >= MIN_LEARNED:
+                factor = _within((seen + TRUSTED * factor) / (expected + TRUSTED))
         rest = sum(piece.cost(count, vendor) for piece in pieces[len(answer) :])
         return (guessed * factor if real is None else real) + rest * factor
 

@@ -29,7 +29,7 @@ MOST = {
 # Claude Code keeps the reason of a 404 to itself.
 SHOWN = {("claude-code", "404"): "selected model", ("codex", "context"): "context window"}
 CAUSES = {
-    "errmid": "upstream failure|Overloaded",
+    "errmid": "upstream failure|Overloaded|The server had an error",
     "cut": "connection to upstream broke",
     "context": "(?i)prompt is too long",
 }

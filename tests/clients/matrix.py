@@ -1,15 +1,15 @@
 """Real clients against the proxy over the twin: ``python -m tests.clients.matrix``.
 
 Client by model by scenario: each cell is a run of the client with a home of its own, in a network that has nothing but
-loopback where the system can make one. Prints PASS or FAIL for every cell as it ends, then tables with seconds; a number
-in brackets is how many calls reached the twin. Exit status: 1 if any cell failed, 2 if a client is missing.
+loopback where the system can make one. Prints PASS or FAIL for every cell as it ends, then tables with seconds; in
+brackets is how many calls reached the twin. Exit status: 1 if any cell failed, 2 if a client is missing.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -78,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(known: dict[str, object]) -> object:
+def _names(known: Mapping[str, object]) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
         names = text.split(",")
         if unknown := sorted(set(names) - known.keys()):

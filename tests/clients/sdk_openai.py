@@ -73,8 +73,9 @@ def responses(client: openai.OpenAI, model: str, prompt: str, picture: Path | No
     }
     for _ in range(MAX_TURNS):
         with client.responses.stream(input=items, **fields) as stream:
-            for _event in stream:
-                pass
+            for event in stream:
+                if event.type == "response.failed":  # which the helper takes for any other event
+                    raise SystemExit(f"response.failed: {event.response.error}")
             answer: Any = stream.get_final_response()
         calls = [item for item in answer.output if item.type == "function_call"]
         items += [replayed(item) for item in answer.output]

@@ -75,10 +75,11 @@ async def _serve(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_log_command, command, variables, log)
         with trio.move_on_after(PATIENCE):
-            while not (found := re.search(pattern, await _read(log))):
+            while True:
+                if found := re.search(pattern, await _read(log)):
+                    task_status.started(found.groups())
+                    return
                 await trio.sleep(LOOK_AGAIN)
-            task_status.started(found.groups())
-            return
         raise RuntimeError(f"{arguments[0]} did not start: {await _read(log)}")
 
 
@@ -90,4 +91,5 @@ async def _log_command(command: list[str], variables: dict[str, str], log: Path)
 
 
 async def _read(log: Path) -> str:
-    return await trio.Path(log).read_text() if log.exists() else ""
+    path = trio.Path(log)
+    return await path.read_text() if await path.exists() else ""
