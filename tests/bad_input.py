@@ -51,7 +51,7 @@ CASES = (
     Case("empty body", request(CHAT, b""), 400, "not valid JSON"),
     Case("no model", request(CHAT, b'{"messages":[{"role":"user","content":"hi"}]}'), 400, "names no model"),
     Case("unknown model", request(MESSAGES, asked(model="nobody", max_tokens=9)), 404, "is called 'nobody'", "messages"),
-    Case("model of a route to come", request(CHAT, asked(model="gpt-5.3-codex")), 404, "/responses"),
+    Case("model of another kind", request(CHAT, asked(model="text-embedding-3-small")), 404, "/v1/embeddings"),
     Case("messages is a string", request(CHAT, asked(messages="hi")), 400, "$.messages"),
     Case("no messages", request(MESSAGES, asked(messages=[], max_tokens=9)), 400, "is empty", "messages"),
     Case("stream is a string", request(CHAT, asked(stream="yes")), 400, "$.stream"),
@@ -73,8 +73,9 @@ CASES = (
     Case("length beside chunks", request(CHAT, b"", more="Transfer-Encoding: chunked\r\n") + b"0\r\n\r\n", 400, "in doubt"),
     Case("negative length", request(CHAT, b"").replace(b"Length: 0", b"Length: -5"), 400, "not HTTP/1.1"),
     Case("a proxy's request", b"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n", 400, "no forward proxy"),
-    Case("WebSocket", request("/v1/responses", b"", method="GET", more="Connection: Upgrade\r\nUpgrade: websocket\r\n"),
-         426, "not served"),
+    Case("half a handshake", request("/v1/responses", b"", method="GET", more="Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+         400, "handshake"),
+    Case("no handshake", request("/v1/responses", b"", method="GET"), 426, "WebSocket"),
 )  # fmt: skip
 
 

@@ -668,9 +668,29 @@ HITS_RESPONSES = [
     ("max_output_tokens", b'{"max_output_tokens":500000}', b'{"max_output_tokens":128000}', REASONS),
     ("temperature, top_p", b'{"temperature":0.5,"top_p":0.9,"a":1}', b'{"a":1}', REASONS),
     (
-        "input[].id of reasoning",
+        "input[]: ids and proofs of encrypted items",
         asks(b'{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"e"}'),
         asks(b'{"type":"reasoning","summary":[],"encrypted_content":"e"}'),
+        REASONS,
+    ),
+    (
+        "input[]: ids and proofs of encrypted items",
+        asks(
+            b'{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"t"}],'
+            b'"encrypted_content":"gA=@RE/AL="},{"encrypted_content": "gB@ID2", "type" : "compaction"},'
+            b'{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"foreign:S=="},{"role":"user"}'
+        ),
+        asks(
+            b'{"type":"reasoning","id":"RE/AL=","summary":[{"type":"summary_text","text":"t"}],'
+            b'"encrypted_content":"gA="},{"id":"ID2","encrypted_content": "gB", "type" : "compaction"},'
+            b'{"role":"user"}'
+        ),
+        REASONS,
+    ),
+    (
+        "input[]: ids and proofs of encrypted items",
+        asks(b'{"type":"reasoning","encrypted_content":"e@I","id":"rs_1","content":[{"id":"x"}]}'),
+        asks(b'{"type":"reasoning","encrypted_content":"e","id":"I","content":[{"id":"x"}]}'),
         REASONS,
     ),
     (
@@ -736,9 +756,13 @@ MISSES_RESPONSES = [
     ("max_output_tokens", b'{"max_output_tokens":null}', REASONS),
     ("temperature, top_p", b'{"temperature":1,"top_p":1}', REASONS),
     ("temperature, top_p", b'{"temperature":0.5}', GPT),
-    ("input[].id of reasoning", asks(b'{"type":"reasoning","id":"%b","summary":[]}' % (b"A" * 65)), REASONS),
     (
-        "input[].id of reasoning",
+        "input[]: ids and proofs of encrypted items",
+        asks(b'{"type":"reasoning","id":"%b","summary":[]}' % (b"A" * 65)),
+        REASONS,
+    ),
+    (
+        "input[]: ids and proofs of encrypted items",
         asks(b'{"type":"message","id":"msg_1","role":"assistant","content":"reasoning"}'),
         REASONS,
     ),

@@ -291,6 +291,14 @@ async def test_others_get_a_status(nursery: trio.Nursery) -> None:
 # ---- ids and secrets of elsewhere
 
 
+async def thought(world: World, model: str = "gpt-5.3-codex") -> list[Any]:
+    """What a model answers that thinks first: reasoning and a message, as clients get them."""
+    body = {"model": model, "input": [item("SCENARIO:thinking REPLY=x")], "include": ["reasoning.encrypted_content"]}
+    output: list[Any] = decoded(await world.ask("/v1/responses", body))["output"]
+    assert [found["type"] for found in output] == ["reasoning", "message"]
+    return output
+
+
 ROWS = {
     "row15": "item_id did not match",
     "row16": "could not be verified",
@@ -302,33 +310,53 @@ ROWS = {
 @pytest.mark.parametrize("row", ROWS)
 async def test_foreign_ids_and_secrets_are_repaired_once(nursery: trio.Nursery, row: str) -> None:
     world = World(nursery)
+    output = await thought(world)
     world.twin.add_fault(Fault(path="/responses", scenario=row, times=1))
-    reasoning = {"type": "reasoning", "id": "A" * 400, "summary": [], "encrypted_content": "gAAA"}
-    said = {"type": "message", "id": "B" * 400, "role": "assistant", "content": [{"type": "output_text", "text": "x"}]}
-    body = {"model": "gpt-5.3-codex", "input": [item("a"), reasoning, said, item("SCENARIO:text REPLY=ok")]}
+    body = {"model": "gpt-5.3-codex", "input": [item("a"), *output, item("SCENARIO:text REPLY=ok")]}
     answer = await world.ask("/v1/responses", body)
     assert answer.status == 200, answer.body
-    first, second = sent(world)
-    assert [found.get("id") for found in first["input"]] == [None, "A" * 400, "B" * 400, None]
+    _, first, second = sent(world)
+    assert len(first["input"][1]["id"]) > 300
+    assert "@" not in first["input"][1]["encrypted_content"]
     if row in {"row16", "row17"}:
         assert [found.get("type") for found in second["input"]] == [None, "message", None]
     else:
         assert [found.get("id") for found in second["input"]] == [None] * 4
+        assert second["input"][1]["encrypted_content"] == first["input"][1]["encrypted_content"]
 
 
 async def test_ids_that_are_still_refused_take_the_secrets_with_them(nursery: trio.Nursery) -> None:
     world = World(nursery)
+    output = await thought(world)
     world.twin.add_fault(Fault(path="/responses", scenario="row18", times=2))
-    reasoning = {"type": "reasoning", "id": "A" * 400, "summary": [], "encrypted_content": "gAAA"}
-    body = {"model": "gpt-5.3-codex", "input": [item("a"), reasoning, item("SCENARIO:text REPLY=ok")]}
+    body = {"model": "gpt-5.3-codex", "input": [item("a"), *output, item("SCENARIO:text REPLY=ok")]}
     assert (await world.ask("/v1/responses", body)).status == 200
-    assert [len(found["input"]) for found in sent(world)] == [3, 3, 2]
-    assert world.app.accounts.accounts[0].token is not None
+    assert [len(found["input"]) for found in sent(world)] == [1, 4, 4, 3]
+
+
+async def test_what_another_account_encrypted_is_left_out_at_no_cost(nursery: trio.Nursery) -> None:
+    """The real thing: ids and secrets that upstream itself finds foreign."""
+    output = await thought(World(nursery))
+    world = World(nursery)
+    body = {"model": "gpt-5.3-codex", "input": [item("a"), *output, item("SCENARIO:text REPLY=ok")]}
+    assert (await world.ask("/v1/responses", body)).status == 200
+    assert len([record for record in world.twin.records if record.path.endswith("/v2/token")]) == 1
+
+
+async def test_a_model_of_another_make_gets_no_proof_that_it_cannot_verify(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    output = await thought(world, model="claude-sonnet-4.5")
+    assert output[0]["encrypted_content"].startswith("foreign:")
+    body = {"model": "gpt-5.3-codex", "input": [item("a"), *output, item("SCENARIO:text REPLY=ok")]}
+    assert (await world.ask("/v1/responses", body)).status == 200
+    assert [found.get("type") for found in sent(world)[0]["input"]] == [None, "message", None]
 
 
 async def test_a_repair_is_not_tried_for_ever(nursery: trio.Nursery) -> None:
     world = World(nursery)
-    world.twin.add_fault(Fault(path="/responses", scenario="row18"))
+    world.twin.add_fault(
+        Fault(path="/responses", status=401, times=9, body="input item ID does not belong to this connection")
+    )
     body = {"model": "gpt-5.3-codex", "input": [item("a")]}
     assert (await world.ask("/v1/responses", body)).status == 400
     assert len(sent(world)) == 3
@@ -398,7 +426,7 @@ async def test_an_expired_token_is_renewed_for_a_websocket_too(nursery: trio.Nur
     assert len([record for record in world.twin.records if record.websocket]) == 2
 
 
-@pytest.mark.parametrize(("scenario", "status"), [("err400", 400), ("ra429x9s5", 429), ("row9", 400), ("err503", 503)])
+@pytest.mark.parametrize(("scenario", "status"), [("err400", 400), ("ra429x9s5", 429), ("row9", 400), ("err503", 500)])
 async def test_an_error_frame_has_its_status(nursery: trio.Nursery, scenario: str, status: int) -> None:
     world = World(nursery, config=WEBSOCKET)
     answer = await world.ask("/v1/responses", responses(f"SCENARIO:{scenario}"))

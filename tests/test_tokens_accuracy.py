@@ -13,7 +13,7 @@ from copilot_trio.tokens.read import read_prompt
 
 @pytest.fixture(scope="module")
 def judged() -> list[Errors]:
-    return [judge(talk) for talk in talks(48)]
+    return [judge(talk) for talk in talks(40)]
 
 
 def worst(errors: list[float]) -> float:

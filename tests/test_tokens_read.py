@@ -239,6 +239,9 @@ def test_unknown_things_count_as_their_json() -> None:
         b'{"messages":[1,null,"x",{"role":7,"content":7},{"role":"user","content":{"type":9}},[[]]]}',
         b'{"tools":[{"function":[]},{"tools":{}}],"messages":[{"tool_calls":[1]}]}',
         b'{"messages":[{"role":"user","content":"\\ud800"}]}',
+        b'{"messages":[{"type":"tool_use","input":[1e999]}]}',
+        b'{"messages":[{"type":"function_call","arguments":[' + b"9" * 400 + b"]}]}",
+        b'{"messages":[{"type":"function_call","arguments":' + b"[" * 900 + b"]" * 900 + b"}]}",
     ],
 )
 def test_junk_is_counted_by_its_bytes_and_raises_nothing(body: bytes) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import msgspec
 
-from . import limits
+from . import limits, splice
 from .chat.render import clamp_effort
 from .draft import Draft
+from .responses.wire import FOREIGN
 from .splice import Value
 
 DETAILS = {"auto", "low", "high", "original"}
 REASONING_FIELDS = {"effort", "summary", "generate_summary", "context"}
 MAX_OUR_ID = 64  # characters; upstream's own ids have over 400 (upstream.md §0.1)
+
+_SECRET_KIND = re.compile(rb'"type"\s*:\s*"(?:reasoning|compaction)')
+_SECRET = re.compile(rb'"encrypted_content"\s*:\s*("[^"\\]*")')
+_ID = re.compile(rb'"id"\s*:\s*("[^"\\]*")')
 
 _encode = msgspec.json.Encoder().encode
 
@@ -79,11 +85,42 @@ def _searches(draft: Draft, at: Value) -> bool:
 
 
 def our_ids(draft: Draft) -> None:
-    """Clients get short ids of ours for upstream's, and upstream checks the encrypted content against its own."""
-    for item in draft.holding(draft.items, b'"reasoning"'):
-        identifier = draft.string(draft.field("id", item))
-        if identifier is not None and len(identifier) <= MAX_OUR_ID and draft.kind(item) == "reasoning":
+    """What clients replay of encrypted items: the id that :mod:`.responses.pins` put into the secret is itself again.
+
+    A short id that came without is another provider's, or an older one of ours, and is cut; so is the whole item where
+    the secret is another API's proof: upstream could verify neither.
+    """
+    for item in draft.holding(draft.items, b'"encrypted_content"'):
+        secret, identifier = _secret_and_id(draft, item)
+        if secret is None or not _SECRET_KIND.search(draft.body, item.value, item.end):
+            continue
+        text = splice.text_of(draft.body, secret)
+        content, at, real = text[1:-1].rpartition(b"@")
+        if text.startswith(b'"' + FOREIGN.encode()):
+            draft.splice.cut(draft.items, item)
+        elif at:
+            draft.splice.replace(secret, b'"%b"' % content)
+            if identifier is None:
+                draft.splice.insert(item.value + 1, b'"id":"%b",' % real)
+            else:
+                draft.splice.replace(identifier, b'"%b"' % real)
+        elif identifier is not None and identifier.end - identifier.value - 2 <= MAX_OUR_ID:
             draft.cut_field("id", item)
+
+
+def _secret_and_id(draft: Draft, item: Value) -> tuple[Value | None, Value | None]:
+    """Without a walk where each key occurs once: in JSON a quote within a string is escaped."""
+    text = draft.body[item.value : item.end]
+    if text.count(b'"encrypted_content"') > 1 or text.count(b'"id"') > 1:
+        return draft.field("encrypted_content", item), draft.field("id", item)
+    return _string_in(text, _SECRET, item), _string_in(text, _ID, item)
+
+
+def _string_in(text: bytes, key: re.Pattern[bytes], item: Value) -> Value | None:
+    found = key.search(text)
+    if found is None:
+        return None
+    return Value(item.value + found.start(), item.value + found.start(1), item.value + found.end(1))
 
 
 def custom_calls(draft: Draft) -> None:

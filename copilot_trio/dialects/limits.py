@@ -25,7 +25,7 @@ def wants_completion_tokens(model: Model) -> bool:
 
 def refuses_sampling(model: Model) -> bool:
     """OpenAI's reasoning models and the newest Claude models take no temperature but 1."""
-    if _NEWEST_CLAUDE.match(model.id):
+    if _NEWEST_CLAUDE.match(model.id) or not model.supports.sampling_parameters:
         return True
     return bool(model.supports.reasoning_effort) and wants_completion_tokens(model)
 

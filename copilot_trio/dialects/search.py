@@ -44,5 +44,3 @@ class SearchFirst:
         searches = tuple(part for part in turn.parts if isinstance(part, WebSearch))
         rest = tuple(part for part in turn.parts if not isinstance(part, WebSearch))
         return Turn(turn.id, turn.model, searches + rest, turn.reason, turn.usage)
-
-

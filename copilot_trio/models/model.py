@@ -47,6 +47,7 @@ class Supports(msgspec.Struct, frozen=True):
     max_thinking_budget: int = 0
     tool_search: bool = False
     context_editing: bool = False
+    sampling_parameters: bool = True  # only ever listed as false (peers.md §6.1)
 
 
 class Capabilities(msgspec.Struct, frozen=True):

@@ -101,7 +101,7 @@ _EVERY_THIRD = int.from_bytes(b"\xff\0\0" * (BLOCK // 3 + 1), "little")
 
 
 def estimate(text: str) -> float:
-    """Tokens of ``text`` in o200k_base, about. Takes some 4 µs per KB."""
+    """Tokens of ``text`` in o200k_base, about. Takes some 10 µs per KB, Chinese half as long."""
     if not text:
         return 0.0
     if text.isascii():

@@ -24,7 +24,7 @@ from .prompt import MESSAGE, Piece, Prompt
 MAX_REPLIES = 2000
 MAX_MODELS = 200
 MAX_HEADERS = 200
-MAX_LEARNED = 1024 * 1024  # characters that learning may estimate at once
+MAX_LEARNED = 256 * 1024  # characters that learning may estimate at once: 3 ms
 MIN_LEARNED = 300  # tokens: the structure around a shorter prompt says nothing about texts
 TRUSTED = 500  # tokens after which a prompt's own factor weighs as much as what was known before
 RATE = 0.2  # how far one long reply moves a model's factor

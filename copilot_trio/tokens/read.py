@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
+from typing import Any
 
 import msgspec
 
@@ -26,45 +27,32 @@ _TEXTS = {"text", "input_text", "output_text", "summary_text", "reasoning_text"}
 _UNCOUNTED = {"cache_control", "id", "call_id", "tool_use_id", "status"}
 _TOOL_NAME = re.compile(rb'"tool_name"[ \t\r\n]*:[ \t\r\n]*"([^"\\]+)"')
 
-_Json = dict[str, msgspec.Raw]
-_decode_object = msgspec.json.Decoder(_Json).decode
-_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_string = msgspec.json.Decoder(str).decode
+_Json = dict[str, Any]
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 def read_prompt(body: bytes) -> Prompt:
-    """Takes some 4 µs per KB. Raises nothing."""
+    """Takes some 5 µs per KB. Raises nothing."""
     try:
-        form = _decode_object(body)
-        header = _Collector(0)
-        header.content(form.get("system"))
-        header.content(form.get("instructions"))
-        header.toolbox(form.get("tools"), _referenced(body))
-        turns = form.get("messages") or form.get("input")
-        return Prompt(header.piece(""), tuple(map(_piece, _items(turns))))
+        request = _decode(body)
     except UNREADABLE:
-        return Prompt(Piece(), (_plain(body),))
+        request = body.decode("utf-8", "replace")
+    if not isinstance(request, dict):
+        return Prompt(Piece(), (_piece(request),))
+    header = _Collector(0)
+    header.content(request.get("system"))
+    header.content(request.get("instructions"))
+    header.toolbox(request.get("tools"), _referenced(body))
+    turns = request.get("messages") or request.get("input") or []
+    if not isinstance(turns, list):  # the Responses API takes a lone string for a user's message
+        turns = [turns]
+    return Prompt(header.piece(""), tuple(map(_piece, turns)))
 
 
-def _items(turns: msgspec.Raw | None) -> list[msgspec.Raw]:
-    """The Responses API takes a lone string for a user's message."""
-    if turns is None or _first(turns) != b"[":
-        return [] if turns is None or _first(turns) == b"n" else [turns]
-    return _decode_list(turns)
-
-
-def _piece(raw: msgspec.Raw) -> Piece:
-    try:
-        collector = _Collector(MESSAGE)
-        return collector.piece(collector.item(raw))
-    except UNREADABLE:
-        return _plain(bytes(raw))
-
-
-def _plain(text: bytes) -> Piece:
+def _piece(message: Any) -> Piece:
     collector = _Collector(MESSAGE)
-    collector.texts.append(text.decode("utf-8", "replace"))
-    return collector.piece("")
+    return collector.piece(collector.item(message))
 
 
 def _referenced(body: bytes) -> frozenset[str] | None:
@@ -75,10 +63,10 @@ def _referenced(body: bytes) -> frozenset[str] | None:
 
 
 class _Collector:
-    """Gathers one piece. The methods raise what decoding raises."""
+    """Gathers one piece."""
 
     def __init__(self, fixed: int) -> None:
-        self.texts: list[str] = []
+        self._texts: list[str] = []
         self._pictures: list[Picture] = []
         self._papers: list[Paper] = []
         self._thoughts: list[Thought] = []
@@ -86,7 +74,7 @@ class _Collector:
         self._tools = 0
 
     def piece(self, role: str) -> Piece:
-        texts, thoughts = tuple(self.texts), tuple(self._thoughts)
+        texts, thoughts = tuple(self._texts), tuple(self._thoughts)
         files = (*(_sample(one.data) for one in self._pictures), *(_sample(one.data) for one in self._papers))
         return Piece(
             key=hash((role, texts, thoughts, files)),
@@ -99,12 +87,11 @@ class _Collector:
             assistant=role == "assistant",
         )
 
-    def item(self, raw: msgspec.Raw) -> str:
+    def item(self, item: Any) -> str:
         """A message of any dialect, or an item of the Responses API. Returns its role."""
-        if _first(raw) != b"{":
-            self.content(raw)
+        if not isinstance(item, dict):
+            self.content(item)
             return "user"
-        item = _decode_object(raw)
         kind, role = _string(item, "type"), _string(item, "role")
         if role:
             self._message(item, role)
@@ -130,28 +117,25 @@ class _Collector:
         if thinking or sealed:
             self._thoughts.append(Thought(thinking, sealed))
         self.content(item.get("content"))
-        for call in _list(item.get("tool_calls")):
-            outer = _decode_object(call)
-            self._call(_object(outer.get("function") or outer.get("custom")))
-        if "tools" in item:
-            self.toolbox(item["tools"], None)
+        for call in _list(item, "tool_calls"):
+            if isinstance(call, dict):
+                self._call(_object(call, "function") or _object(call, "custom"))
+        self.toolbox(item.get("tools"), None)
 
-    def content(self, raw: msgspec.Raw | None) -> None:
+    def content(self, content: Any) -> None:
         """A text, or a list of texts and blocks."""
-        if raw is None or _first(raw) == b"n":
-            return
-        if _first(raw) == b'"':
-            self._text(_decode_string(raw))
-            return
-        for element in _decode_list(raw) if _first(raw) == b"[" else (raw,):
-            if _first(element) == b"{":
-                self._block(_decode_object(element))
-            else:
-                self._text(bytes(element).decode("utf-8", "replace"))
+        if isinstance(content, str):
+            self._text(content)
+        elif content is not None:
+            for block in content if isinstance(content, list) else (content,):
+                if isinstance(block, dict):
+                    self._block(block)
+                else:
+                    self._text(_json(block))
 
     def _text(self, text: str) -> None:
         if text and not text.startswith(BILLING_HEADER):
-            self.texts.append(text)
+            self._texts.append(text)
 
     def _block(self, block: _Json) -> None:
         kind = _string(block, "type")
@@ -178,13 +162,13 @@ class _Collector:
             self._other(block)
 
     def _picture(self, block: _Json) -> None:
-        source = _object(block.get("image_url") or block.get("source"))
+        source = _object(block, "image_url") or _object(block, "source")
         data = _string(source, "data") or _data_of(_string(block, "image_url") or _string(source, "url"))
         detail = _string(block, "detail") or _string(source, "detail")
         self._pictures.append(Picture(data, detail == "low"))
 
     def _paper(self, block: _Json) -> None:
-        source = _object(block.get("source") or block.get("file")) or block
+        source = _object(block, "source") or _object(block, "file") or block
         self._text(_string(block, "title") or _string(source, "filename"))
         kind = _string(source, "type")
         if kind == "text":
@@ -202,50 +186,53 @@ class _Collector:
             if key in call:
                 self._text(_string(call, key) or _json(call[key]))
 
-    def toolbox(self, raw: msgspec.Raw | None, referenced: Container[str] | None) -> None:
+    def toolbox(self, tools: Any, referenced: Container[str] | None) -> None:
         """Tools' definitions; of those that are deferred, the ``referenced`` ones."""
-        for definition in _list(raw):
-            tool = _object(definition)
+        for tool in tools if isinstance(tools, list) else ():
+            if not isinstance(tool, dict):
+                continue
             if "tools" in tool:  # a namespace
-                self.toolbox(tool["tools"], referenced)
-                continue
-            tool = _object(tool.get("function")) or tool
-            name = _string(tool, "name")
-            if referenced is not None and name not in referenced and bytes(tool.get("defer_loading", b"")) == b"true":
-                continue
-            self._tools += 1
-            schema = tool.get("input_schema") or tool.get("parameters") or tool.get("format")
-            if schema is None:
-                self._other(tool)
-                continue
-            for text in (name, _string(tool, "description"), _json(schema)):
-                self._text(text)
+                for inner in _list(tool, "tools"):
+                    if isinstance(inner, dict):
+                        self._tool(inner, referenced)
+            else:
+                self._tool(_object(tool, "function") or tool, referenced)
+
+    def _tool(self, tool: _Json, referenced: Container[str] | None) -> None:
+        name = _string(tool, "name")
+        if referenced is not None and tool.get("defer_loading") is True and name not in referenced:
+            return
+        self._tools += 1
+        schema = tool.get("input_schema") or tool.get("parameters") or tool.get("format")
+        if schema is None:
+            self._other(tool)
+            return
+        for text in (name, _string(tool, "description"), _json(schema)):
+            self._text(text)
 
     def _other(self, value: _Json) -> None:
         """What we don't know counts as its JSON."""
-        self._text(", ".join(f'"{key}": {_json(raw)}' for key, raw in value.items() if key not in _UNCOUNTED))
+        self._text(", ".join(f'"{key}": {_json(inner)}' for key, inner in value.items() if key not in _UNCOUNTED))
 
 
-def _first(raw: msgspec.Raw) -> bytes:
-    return bytes(memoryview(raw)[:1])
-
-
-def _json(raw: msgspec.Raw) -> str:
-    return bytes(raw).decode("utf-8", "replace")
+def _json(value: Any) -> str:
+    return _encode(value).decode()
 
 
 def _string(value: _Json, key: str) -> str:
     """The string at ``key``; empty where there is none."""
-    raw = value.get(key)
-    return _decode_string(raw) if raw is not None and _first(raw) == b'"' else ""
+    found = value.get(key)
+    return found if isinstance(found, str) else ""
 
 
-def _object(raw: msgspec.Raw | None) -> _Json:
-    return _decode_object(raw) if raw is not None and _first(raw) == b"{" else {}
+def _object(value: _Json, key: str) -> _Json:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
 
 
-def _list(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
-    return _decode_list(raw) if raw is not None and _first(raw) == b"[" else []
+def _list(value: _Json, key: str) -> list[Any]:
+    found = value.get(key)
+    return found if isinstance(found, list) else []
 
 
 def _data_of(url: str) -> str:

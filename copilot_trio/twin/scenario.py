@@ -40,7 +40,7 @@ import re
 import msgspec
 
 from . import answers, errors, search, tooling
-from .compaction import compacts, compactions
+from .compaction import compactions, compacts
 from .delivery import PLAIN, Delivery
 from .plan import Block, Call, Plan, Stop, Text, Thinking
 from .prompt import Prompt

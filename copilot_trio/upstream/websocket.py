@@ -22,6 +22,7 @@ from trio_websocket import (
     wrap_client_stream,
 )
 
+from copilot_trio.accounts import frame as frames
 from copilot_trio.accounts import outcome
 from copilot_trio.errors import NoWebSocket, StreamTruncated, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from copilot_trio.unreadable import UNREADABLE
@@ -104,7 +105,7 @@ async def send_frame(
                     await socket.send_message(frame.decode())
                     first = await _frame(socket)
                 if _kind_of(first) == "error":
-                    raise outcome.Refusal(outcome.classify_frame(first))  # noqa: TRY301
+                    raise outcome.Refusal(frames.classify_frame(first))  # noqa: TRY301
                 yield FrameAnswer(socket, _handshake_headers(socket), first)
             except trio.TooSlowError:
                 failure = UpstreamTimeout("upstream did not answer in time")

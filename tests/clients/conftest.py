@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from processes import Running, environment
 
-MODELS = ("gpt-4.1", "claude-sonnet-4.5", "gemini-2.5-pro")
+MODELS = ("gpt-4.1", "gpt-5-mini", "gpt-5.3-codex", "claude-sonnet-4.5", "gemini-2.5-pro")
 
 
 @pytest.fixture(scope="session")

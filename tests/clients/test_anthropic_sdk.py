@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from typing import Any
@@ -143,6 +144,61 @@ def test_a_system_message_in_the_middle(client: anthropic.Anthropic, model: str)
 
 def test_max_tokens_is_a_stop_reason(client: anthropic.Anthropic, model: str) -> None:
     assert ask(client, model, "SCENARIO:maxtok REPLY=x").stop_reason == "max_tokens"
+
+
+def test_adaptive_thinking_and_effort(client: anthropic.Anthropic, model: str) -> None:
+    fields = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
+    assert text_of(ask(client, model, "SCENARIO:text REPLY=ad", extra_body=fields)) == "ad"
+
+
+def test_cache_control_is_no_matter(client: anthropic.Anthropic, model: str) -> None:
+    block = {"type": "text", "text": "SCENARIO:text REPLY=cc", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    system = [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "b"}]
+    assert text_of(ask(client, model, [{"role": "user", "content": [block]}], system=system)) == "cc"
+
+
+def test_a_tool_may_be_asked_for(client: anthropic.Anthropic, model: str) -> None:
+    choice = {"type": "any", "disable_parallel_tool_use": True}
+    message = ask(client, model, "SCENARIO:tool FILE=/tmp/x CONTENT=x", tools=TOOLS, tool_choice=choice)
+    assert message.stop_reason == "tool_use"
+
+
+def test_a_long_answer_is_whole(client: anthropic.Anthropic, model: str) -> None:
+    prompt: Any = [{"role": "user", "content": "SCENARIO:long REPLY=w"}]
+    with client.messages.stream(model=model, max_tokens=16_000, messages=prompt) as stream:
+        assert stream.get_final_text().split() == [f"w-{number}" for number in range(4000)]
+
+
+def test_sixteen_at_once_get_each_their_own(base_url: str, model: str) -> None:
+    async def ask_one(client: anthropic.AsyncAnthropic, reply: str) -> str:
+        prompt: Any = [{"role": "user", "content": f"SCENARIO:text REPLY={reply}"}]
+        async with client.messages.stream(model=model, max_tokens=100, messages=prompt) as stream:
+            return await stream.get_final_text()
+
+    async def ask_all() -> list[str]:
+        async with anthropic.AsyncAnthropic(base_url=base_url, api_key="any", max_retries=0, timeout=60) as client:
+            return await asyncio.gather(*[ask_one(client, reply) for reply in replies])
+
+    replies = [f"r{number}" for number in range(16)]
+    assert asyncio.run(ask_all()) == replies
+
+
+def test_tokens_are_counted(client: anthropic.Anthropic, model: str) -> None:
+    def count(text: str, **fields: Any) -> int:
+        messages: Any = [{"role": "user", "content": text}]
+        return client.messages.count_tokens(model=model, messages=messages, **fields).input_tokens
+
+    short, long = count("hello"), count("hello " * 2000)
+    assert 0 < short < 50
+    assert 1000 < long < 4000
+    assert count("hello", system="x " * 500) > short
+    assert count("hello", tools=TOOLS) > short
+
+
+def test_the_key_may_come_as_x_api_key(base_url: str) -> None:
+    headers: Any = {"x-api-key": "any", "Authorization": anthropic.Omit()}
+    client = anthropic.Anthropic(base_url=base_url, api_key="any", max_retries=0, default_headers=headers)
+    assert text_of(ask(client, "claude-sonnet-4.5", "SCENARIO:text REPLY=xk")) == "xk"
 
 
 def test_unknown_betas_do_no_harm(client: anthropic.Anthropic) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
+import struct
 import time
 import uuid
 from typing import Any
@@ -97,6 +100,58 @@ def test_an_image(client: openai.OpenAI, model: str, picture: str) -> None:
     content = [{"type": "text", "text": "SCENARIO:text REPLY=seen"}, image]
     messages: Any = [{"role": "user", "content": content}]
     assert client.chat.completions.create(model=model, messages=messages).choices[0].message.content == "seen"
+
+
+def test_fields_of_today_and_of_yesterday(client: openai.OpenAI, model: str) -> None:
+    prompt: list[Any] = [{"role": "developer", "content": "be brief"}, *user("SCENARIO:text REPLY=ok")]
+    schema: Any = {"name": "a", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}}
+    for fields in (
+        {"max_completion_tokens": 50},
+        {"max_tokens": 50, "temperature": 0, "user": "somebody"},
+        {"response_format": {"type": "json_schema", "json_schema": schema}},
+    ):
+        answer = client.chat.completions.create(model=model, messages=prompt, **fields)
+        assert answer.choices[0].message.content == "ok"
+
+
+def test_the_output_limit_is_a_finish_reason(client: openai.OpenAI, model: str) -> None:
+    answer = client.chat.completions.create(model=model, messages=user("SCENARIO:maxtok REPLY=x"))
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_a_long_answer_is_whole(client: openai.OpenAI, model: str) -> None:
+    stream = client.chat.completions.create(model=model, messages=user("SCENARIO:long REPLY=w"), stream=True)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    assert text.split() == [f"w-{number}" for number in range(4000)]
+
+
+def test_sixteen_at_once_get_each_their_own(base_url: str, model: str) -> None:
+    async def ask(client: openai.AsyncOpenAI, reply: str) -> str:
+        stream = await client.chat.completions.create(
+            model=model, messages=user(f"SCENARIO:text REPLY={reply}"), stream=True
+        )
+        return "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
+
+    async def ask_all() -> list[str]:
+        async with openai.AsyncOpenAI(base_url=f"{base_url}/v1", api_key="any", max_retries=0, timeout=60) as client:
+            return await asyncio.gather(*[ask(client, reply) for reply in replies])
+
+    replies = [f"r{number}" for number in range(16)]
+    assert asyncio.run(ask_all()) == replies
+
+
+@pytest.mark.parametrize("encoding", ["base64", "float"])
+def test_embeddings(client: openai.OpenAI, encoding: Any) -> None:
+    found = client.embeddings.create(model="text-embedding-3-small", input=["one", "two"], encoding_format=encoding)
+    assert [entry.index for entry in found.data] == [0, 1]
+    assert found.usage.total_tokens > 0
+    alone = client.embeddings.create(model="text-embedding-3-small", input="one")
+    first, same = found.data[0].embedding, alone.data[0].embedding
+    if encoding == "base64":
+        assert isinstance(first, str)
+        first = list(struct.unpack(f"<{len(base64.b64decode(first)) // 4}f", base64.b64decode(first)))
+    assert first == pytest.approx(same)
+    assert first != pytest.approx(found.data[1].embedding if encoding == "float" else [0.0] * len(first))
 
 
 @pytest.mark.parametrize(
