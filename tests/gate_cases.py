@@ -63,6 +63,7 @@ FOREIGN = b'{"type":"thinking","thinking":"t","signature":"gAAA@rs_1"}'
 UNSIGNED = b'{"type":"thinking","thinking":"t"}'
 LEFT_OUT = b'[{"type":"text","text":"(left out)"}]'
 ENABLED = b'"thinking":{"type":"enabled","budget_tokens":8000}'
+REAL = b"RE/AL=" * 12  # as long as upstream's ids are at least
 PATCH = b'{"type":"custom","name":"ApplyPatch","format":{"type":"text"}}'
 
 
@@ -677,20 +678,21 @@ HITS_RESPONSES = [
         "input[]: ids and proofs of encrypted items",
         asks(
             b'{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"t"}],'
-            b'"encrypted_content":"gA=@RE/AL="},{"encrypted_content": "gB@ID2", "type" : "compaction"},'
+            b'"encrypted_content":"gA=@%b"},{"encrypted_content": "gB@%b", "type" : "compaction"},'
             b'{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"foreign:S=="},{"role":"user"}'
+            % (REAL, REAL)
         ),
         asks(
-            b'{"type":"reasoning","id":"RE/AL=","summary":[{"type":"summary_text","text":"t"}],'
-            b'"encrypted_content":"gA="},{"id":"ID2","encrypted_content": "gB", "type" : "compaction"},'
-            b'{"role":"user"}'
+            b'{"type":"reasoning","id":"%b","summary":[{"type":"summary_text","text":"t"}],'
+            b'"encrypted_content":"gA="},{"id":"%b","encrypted_content": "gB", "type" : "compaction"},'
+            b'{"role":"user"}' % (REAL, REAL)
         ),
         REASONS,
     ),
     (
         "input[]: ids and proofs of encrypted items",
-        asks(b'{"type":"reasoning","encrypted_content":"e@I","id":"rs_1","content":[{"id":"x"}]}'),
-        asks(b'{"type":"reasoning","encrypted_content":"e","id":"I","content":[{"id":"x"}]}'),
+        asks(b'{"type":"reasoning","encrypted_content":"e@%b","id":"rs_1","content":[{"id":"x"}]}' % REAL),
+        asks(b'{"type":"reasoning","encrypted_content":"e","id":"%b","content":[{"id":"x"}]}' % REAL),
         REASONS,
     ),
     (

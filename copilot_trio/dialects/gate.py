@@ -145,7 +145,7 @@ RULES: tuple[Rule, ...] = (
          ("max_output_tokens",), (), responses.max_output_tokens),
     Rule("temperature, top_p", RESPONSES, "refused by reasoning models", "peers.md §14 item 9",
          ("temperature", "top_p"), (), responses.sampling),
-    Rule("input[]: ids and proofs of encrypted items", RESPONSES, "ours; upstream knows only its own", "upstream.md §8.3",
+    Rule("input[]: ids and proofs of encrypted items", RESPONSES, "upstream knows only its own", "upstream.md §8.3",
          ("input",), (b'"encrypted_content"',), responses.our_ids),
     Rule("input[]: calls of custom tools", RESPONSES, "a freeform tool's call is no function_call", "clients.md §7",
          ("tools",), (b'"custom"',), responses.custom_calls),
