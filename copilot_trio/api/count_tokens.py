@@ -6,6 +6,7 @@ import msgspec
 
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.dialects.envelope import peek
+from copilot_trio.dialects.surrogates import without_half_pairs
 from copilot_trio.errors import ProxyError
 from copilot_trio.server.dispatch import announce
 from copilot_trio.server.exchange import Exchange
@@ -16,7 +17,7 @@ from copilot_trio.tokens.read import read_prompt
 
 def add_routes(router: Router, accounts: Accounts, ledger: TokenLedger) -> None:
     async def count(exchange: Exchange) -> None:
-        body = exchange.request.body
+        body = without_half_pairs(exchange.request.body)
         asked = peek(body, "messages").model
         exchange.note.model = asked[:100]
         announce(exchange)

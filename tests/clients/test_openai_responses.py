@@ -24,6 +24,7 @@ TOOLS: list[Any] = [
     }
     for name in ("write_file", "read_file")
 ]
+PROGRAM = 'print("hi")\n'
 REASONING: dict[str, Any] = {
     "include": ["reasoning.encrypted_content"],
     "reasoning": {"effort": "low", "summary": "auto"},
@@ -113,7 +114,7 @@ def test_a_custom_tool_gets_its_text_raw(client: openai.OpenAI, model: str) -> N
     items: list[Any] = [{"role": "user", "content": f"SCENARIO:script SCRIPT={script} REPLY=ran"}]
     answer = create(client, model, items, tools=[tool])
     (call,) = [item for item in answer.output if item.type == "custom_tool_call"]
-    assert (call.name, call.input) == ("run", 'print("hi")\n')
+    assert (call.name, call.input) == ("run", PROGRAM)
     items += [replayed(item) for item in answer.output]
     items.append({"type": "custom_tool_call_output", "call_id": call.call_id, "output": "hi"})
     assert create(client, model, items, tools=[tool]).output_text == "RIG-DONE ran"
