@@ -7,7 +7,7 @@ needs no code: a client that leaves cancels all of this, and leaving ``Copilot.s
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import Protocol, Self, TypeVar
 
 from copilot_trio.accounts.account import Account, Answer, CopilotToken
@@ -83,10 +83,8 @@ class Attempts:
                         return await self._send(account, plan, token, job, carry)
                     except Refusal as refusal:
                         outcome = refusal.outcome
-                    repair = outcome.repair
-                    if repair in repaired:
-                        repair = NEXT_REPAIR.get(repair, "none")
-                    if repair == "none" or repair in repaired:
+                    repair = _next_repair(outcome.repair, repaired, plan.body)
+                    if repair == "none":
                         self._accounts.judge(account, outcome, plan.model.id)
                         if outcome.scope == "upstream":
                             await account.pool.recycle()
@@ -130,6 +128,15 @@ class Attempts:
         # The connections of this account are in doubt: start afresh, and let what runs on them drain.
         await account.pool.recycle()
         raise failure
+
+
+def _next_repair(repair: Repair, done: Container[Repair], body: bytes) -> Repair:
+    """What there is to try: nothing twice, and nothing that would change nothing."""
+    while repair in done or (repair in BODY_REPAIRS and BODY_REPAIRS[repair](body) == body):
+        repair = NEXT_REPAIR.get(repair, "none")
+        if repair == "none":
+            break
+    return repair
 
 
 def _speaks_websocket(plan: Sendable) -> bool:

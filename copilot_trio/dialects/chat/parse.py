@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Iterator
 
@@ -252,8 +253,21 @@ def _file(file: FileIn) -> Document | None:
     """A file that is named by its id is OpenAI's to know: the model is told the id."""
     if not file.file_data:
         return None
+    title = file.filename or ""
     media_type, data = _data_url(file.file_data) or ("application/pdf", file.file_data)
-    return Document(media_type, data, title=file.filename or "")
+    if media_type.startswith("text/"):
+        text = text_in(data)
+        if text is not None:
+            return Document(media_type, text=text, title=title)
+    return Document(media_type, data, title=title)
+
+
+def text_in(data: str) -> str | None:
+    """Of base64; None where it is none, or not UTF-8, for neither is promised."""
+    try:
+        return binascii.a2b_base64(data).decode()
+    except ValueError:
+        return None
 
 
 def _data_url(url: str) -> tuple[str, str] | None:

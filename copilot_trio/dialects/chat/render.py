@@ -110,11 +110,11 @@ def _sampling(conversation: Conversation, model: Model) -> Fields:
 
 def _reasoning(reasoning: Reasoning, max_tokens: int | None, model: Model) -> Fields:
     """Only what the model lists; ``disabled`` sends nothing."""
-    if reasoning.wanted is not True:
-        return {}
     listed, most = model.supports.reasoning_effort, model.supports.max_thinking_budget
-    if listed:
+    if listed and (reasoning.wanted or (reasoning.wanted is None and reasoning.effort is not None)):
         return {"reasoning_effort": clamp_effort(effort_wanted(reasoning), listed)}
+    if listed or not reasoning.wanted:
+        return {}
     budget = limits.thinking_budget(model, budget_wanted(reasoning, most), max_tokens) if most else None
     return {} if budget is None else {"thinking_budget": budget}
 

@@ -17,7 +17,6 @@ TYPES: dict[Kind, str] = {
     "not_found": "not_found_error",
     "model_not_found": "not_found_error",
     "no_account": "overloaded_error",
-    "overloaded": "overloaded_error",
     "upstream": "api_error",
     "account_rejected": "api_error",
     "timeout": "timeout_error",
@@ -27,8 +26,23 @@ TYPES: dict[Kind, str] = {
 }
 
 
+# Where upstream answered with a status of its own, that is what Anthropic names the type by.
+BY_STATUS = {
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    500: "api_error",
+    502: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
 def render_error(error: ProxyError) -> bytes:
-    kind = TYPES.get(error.kind, "invalid_request_error")
+    kind = TYPES.get(error.kind) or BY_STATUS.get(error.status)
+    kind = kind or ("api_error" if error.status >= 500 else "invalid_request_error")
     return _encode({"type": "error", "error": {"type": kind, "message": str(error)}})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from copilot_trio.errors import BadRequest
@@ -44,9 +46,17 @@ ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "s
 KNOWN_BLOCKS = {"text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result"}
 EMPTY_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
 
+
+class _About(msgspec.Struct, frozen=True):
+    """What a client says of a document, beside it."""
+
+    context: str | None = None
+
+
 _decode_request = msgspec.json.Decoder(RequestIn).decode
 _decode_block = msgspec.json.Decoder(Block).decode
 _decode_kind = msgspec.json.Decoder(BlockKind).decode
+_decode_about = msgspec.json.Decoder(_About).decode
 _decode_search = msgspec.json.Decoder(SearchInput).decode
 _decode_results = msgspec.json.Decoder(list[SearchResult] | SearchResult).decode
 _decode_content = msgspec.json.Decoder(str | list[msgspec.Raw] | None).decode
@@ -102,7 +112,7 @@ def _message(message: MessageIn, where: str) -> Message:
     for number, raw in enumerate(message.content):
         try:
             block = _block(raw)
-            parts.append(_part(block, raw))
+            parts += _parts(block, raw)
         except msgspec.ValidationError as error:
             raise BadRequest(f"{where}.content.{number}: {error}", param="messages") from None
         marked = marked or block.cache_control is not None
@@ -126,14 +136,19 @@ def _block(raw: msgspec.Raw) -> Block:
         return Block(kind)
 
 
+def _parts(block: Block, raw: msgspec.Raw) -> Iterator[Part]:
+    if block.type == "document":
+        yield from _document(block, raw)
+    else:
+        yield _part(block, raw)
+
+
 def _part(block: Block, raw: msgspec.Raw) -> Part:
     match block.type:
         case "text":
             return Text(block.text)
         case "image":
             return _image(block)
-        case "document":
-            return _document(block)
         case "thinking":
             return Thinking(block.thinking, block.signature)
         case "redacted_thinking":
@@ -191,8 +206,9 @@ def _result_parts(content: msgspec.Raw) -> tuple[Text | Image | Document, ...]:
         return (Text(raw_parts),)
     parts: list[Text | Image | Document] = []
     for raw in raw_parts:
-        part = _part(_block(raw), raw)
-        parts.append(part if isinstance(part, Text | Image | Document) else Text(bytes(raw).decode("utf-8", "replace")))
+        for part in _parts(_block(raw), raw):
+            known = isinstance(part, Text | Image | Document)
+            parts.append(part if known else Text(bytes(raw).decode("utf-8", "replace")))
     return tuple(parts)
 
 
@@ -205,22 +221,26 @@ def _image(block: Block) -> Image:
     return Image(media_type=source.media_type, data=source.data)
 
 
-def _document(block: Block) -> Document:
+def _document(block: Block, raw: msgspec.Raw) -> Iterator[Text | Image | Document]:
+    """Behind what is said of it; its images behind it, for no other API has them within a document."""
     source, title = block.source, block.title or ""
+    about = _decode_about(raw).context
+    if about:
+        yield Text(about)
     match source.type:
         case "text":
-            return Document(media_type="text/plain", text=source.data, title=title)
+            yield Document(media_type="text/plain", text=source.data, title=title)
         case "url":
-            return Document(url=source.url, title=title)
+            yield Document(url=source.url, title=title)
         case "content":
             parts = _result_parts(source.content)
-            return Document(
-                media_type="text/plain",
-                text="\n".join(part.text for part in parts if isinstance(part, Text)),
-                title=title,
-            )
+            text = "\n".join(part.text for part in parts if isinstance(part, Text))
+            yield Document(media_type="text/plain", text=text, title=title) if text else Text(title)
+            yield from (part for part in parts if not isinstance(part, Text))
+        case _ if not source.data:
+            raise BadRequest(f"a document of source type `{source.type}` cannot be passed on", param="messages")
         case _:
-            return Document(media_type=source.media_type, data=source.data, title=title)
+            yield Document(media_type=source.media_type, data=source.data, title=title)
 
 
 def _searches(tool: ToolIn) -> bool:

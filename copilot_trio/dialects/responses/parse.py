@@ -239,9 +239,10 @@ def _arguments(value: msgspec.Raw, *, custom: bool) -> str:
 def _searched(item: ItemIn) -> WebSearch:
     assert item.action is not None
     sources = item.action.sources or ()
+    queries = filter(None, [item.action.query, *(item.action.queries or ())])
     return WebSearch(
         item.id or "",
-        item.action.query or "; ".join(item.action.queries or ()),
+        "; ".join(dict.fromkeys(queries)),
         tuple(SearchHit(source.url, source.title or "") for source in sources if source.url),
     )
 

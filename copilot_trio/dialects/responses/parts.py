@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import binascii
 import re
 
 import msgspec
 
+from copilot_trio.dialects.chat.parse import text_in
 from copilot_trio.errors import BadRequest
 from copilot_trio.turn import Document, Image, Refusal, Text
 
@@ -75,7 +75,7 @@ def _file(part: PartIn) -> Document:
         raise _not_stored("a file", part.file_id, "Send it as `file_data`.")
     media_type, data = _data_url(part.file_data) or ("application/pdf", part.file_data)
     if media_type.startswith("text/"):
-        text = _decoded(data)
+        text = text_in(data)
         if text is not None:
             return Document(media_type, text=text, title=title)
     return Document(media_type, data=data, title=title)
@@ -90,10 +90,3 @@ def _data_url(url: str) -> tuple[str, str] | None:
     """Media type and base64."""
     match = _DATA_URL.match(url)
     return (match[1], url[match.end() :]) if match else None
-
-
-def _decoded(data: str) -> str | None:
-    try:
-        return binascii.a2b_base64(data).decode()
-    except ValueError:  # neither base64 nor UTF-8 is promised
-        return None

@@ -170,7 +170,7 @@ def _input(conversation: Conversation) -> Iterator[Fields]:
 
 
 def _said(role: str, parts: Iterable[Part]) -> Iterator[Fields]:
-    content = [_content(part) for part in parts if part != Text("")]
+    content = [piece for part in parts if part != Text("") for piece in _content(part)]
     if content:
         yield {"role": role, "content": content}
 
@@ -189,11 +189,11 @@ def _user(parts: Iterable[Part], custom: set[str]) -> Iterator[Fields]:
 
 def _output(result: ToolResult) -> str | list[Fields]:
     """A string where words are all there is. This API has no mark for a failure."""
-    contents = [_content(part) for part in result.parts]
+    contents = [piece for part in result.parts for piece in _content(part)]
     prefix = "Error: " if result.is_error else ""
     if all(content["type"] == "input_text" for content in contents):
         return prefix + "\n".join(str(content["text"]) for content in contents)
-    return [_content(Text(prefix.rstrip())), *contents] if prefix else contents
+    return [*_content(Text(prefix.rstrip())), *contents] if prefix else contents
 
 
 def _assistant(parts: Iterable[Part]) -> Iterator[Fields]:
@@ -245,16 +245,19 @@ def _call(call: ToolCall) -> Fields:
     return fields | {"namespace": call.namespace} if call.namespace else fields
 
 
-def _content(part: Part) -> Fields:
+def _content(part: Part) -> Iterator[Fields]:
+    """One piece as a rule. A file that is named by its address has no name beside it; a sound is no file here."""
     match part:
         case Image():
             url = part.url or f"data:{part.media_type};base64,{part.data}"
             detail = part.detail if part.detail in DETAILS else "auto"
-            return {"type": "input_image", "image_url": url, "detail": detail}
-        case Document(url=url, text="") if url:
-            return {"type": "input_file", "file_url": url}
-        case Document(media_type=media_type, data=data, text="") if data:
-            data = f"data:{media_type};base64,{data}"
-            return {"type": "input_file", "filename": part.title or "document.pdf", "file_data": data}
+            yield {"type": "input_image", "image_url": url, "detail": detail}
+        case Document(url=url, text="", title=title) if url:
+            if title:
+                yield {"type": "input_text", "text": title}
+            yield {"type": "input_file", "file_url": url}
+        case Document(media_type=kind, data=data, text="", title=title) if data and not kind.startswith("audio/"):
+            name = title or ("document.pdf" if kind == "application/pdf" else "document")
+            yield {"type": "input_file", "filename": name, "file_data": f"data:{kind};base64,{data}"}
         case _:
-            return {"type": "input_text", "text": plain(part)}
+            yield {"type": "input_text", "text": plain(part)}
