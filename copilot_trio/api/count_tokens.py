@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import trio
 
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.dialects.envelope import peek
@@ -11,6 +12,7 @@ from copilot_trio.errors import ProxyError
 from copilot_trio.server.dispatch import announce
 from copilot_trio.server.exchange import Exchange
 from copilot_trio.server.router import Router
+from copilot_trio.tokens.exact import counts_exactly, exact_counter
 from copilot_trio.tokens.ledger import TokenLedger
 from copilot_trio.tokens.read import read_prompt
 
@@ -21,7 +23,10 @@ def add_routes(router: Router, accounts: Accounts, ledger: TokenLedger) -> None:
         asked = peek(body, "messages").model
         exchange.note.model = asked[:100]
         announce(exchange)
-        counted = ledger.count(read_prompt(body), await _model(accounts, asked))
+        model = await _model(accounts, asked)
+        if counts_exactly(model):
+            await trio.to_thread.run_sync(exact_counter, model)  # the first time it loads tables for 0.2 s
+        counted = ledger.count(read_prompt(body), model)
         await exchange.respond(200, msgspec.json.encode({"input_tokens": counted}))
 
     router.add_model_route("POST", "/messages/count_tokens", count)

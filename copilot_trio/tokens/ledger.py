@@ -17,7 +17,7 @@ import msgspec
 from copilot_trio.turn import Usage
 
 from .estimate import estimate
-from .exact import Counter
+from .exact import Counter, counts_exactly
 from .media import Vendor, vendor_of
 from .prompt import MESSAGE, Piece, Prompt
 
@@ -89,7 +89,7 @@ class TokenLedger:
         header = self._header(prompt, vendor, known)
         guessed = 0.0
         new = prompt.pieces[covered:]
-        if self._counter(model) is estimate and sum(piece.length for piece in new) <= MAX_LEARNED:
+        if not self._counts_exactly(model) and sum(piece.length for piece in new) <= MAX_LEARNED:
             guessed = known.guessed if known is not None else header
             guessed += sum(piece.cost(estimate, vendor) for piece in new)
         reasoning = min(usage.reasoning_tokens, usage.output_tokens)
@@ -110,6 +110,9 @@ class TokenLedger:
                 factor = _within((seen + TRUSTED * factor) / (expected + TRUSTED))
         rest = sum(piece.cost(count, vendor) for piece in pieces[len(answer) :])
         return (guessed * factor if real is None else real) + rest * factor
+
+    def _counts_exactly(self, model: str) -> bool:
+        return self._exact is not None and counts_exactly(model)
 
     def _counter(self, model: str) -> Counter:
         return (self._exact and self._exact(model)) or estimate
