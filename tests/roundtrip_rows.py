@@ -88,7 +88,10 @@ CALL = {"type": "tool_use", "id": "call_1", "name": "look", "input": {}}
 
 
 def ask(*blocks: Any, **top: Any) -> Json:
-    return {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}, *blocks]}], "max_tokens": 9000} | top
+    return {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}, *blocks]}],
+        "max_tokens": 9000,
+    } | top
 
 
 def say(*blocks: Any, **top: Any) -> Json:
@@ -149,6 +152,7 @@ OF_MESSAGES: tuple[Row, ...] = (
     Row("content[image].source.url", ask(image(type="url", url=HERE)), URL),
     Row("content[image].source.file_id", ask(image(type="file", file_id=HERE))),
     changed("content[image].cache_control", ask({**image(**PNG), "cache_control": HERE}), MARK, models=CLAUDE),
+    changed("content[].cache_control.ttl", ask(text(cache_control=MARK | {"ttl": HERE})), "1h", models=CLAUDE),
     changed("content[image].transformations", ask({**image(**PNG), "transformations": HERE}), {"crop": {"x": 1}}),
     Row("content[document].source.data, base64", ask(document(PDF | {"data": HERE}))),
     Row("content[document].source.media_type", ask(document(PDF | {"media_type": HERE})), f"application/{WORD}"),
@@ -212,7 +216,8 @@ OF_MESSAGES: tuple[Row, ...] = (
         say({"type": "server_tool_use", "id": "s", "name": "code_execution", "input": {"code": HERE}}, text())),
     *(Row(f"content[web_search_tool_result].content[].{name}", say({
         "type": "web_search_tool_result", "tool_use_id": "s",
-        "content": [{"type": "web_search_result", "url": "https://example.com/", "title": "t", name: HERE}]}, text()))
+        "content": [{"type": "web_search_result", "url": "https://example.com/", "title": "pages", name: HERE}],
+    }, text()))
       for name in ("title", "url", "page_age", "encrypted_content")),
     Row("content[web_search_tool_result].content.error_code",
         say({"type": "web_search_tool_result", "tool_use_id": "s",
@@ -253,6 +258,8 @@ OF_MESSAGES: tuple[Row, ...] = (
     changed("thinking.budget_tokens", ask(thinking={"type": "enabled", "budget_tokens": HERE}), 2000, 8000,
             BUDGETED),
     changed("thinking.display", ask(thinking={"type": "adaptive", "display": HERE}), "omitted"),
+    changed("thinking.display, of a budget",
+            ask(thinking={"type": "enabled", "budget_tokens": 2000, "display": HERE}), "omitted"),
     changed("output_config.effort", ask(output_config={"effort": HERE}), "low"),
     changed("output_config.effort, beside thinking", ask(thinking={"type": "adaptive"}, output_config={"effort": HERE}),
             "low"),
@@ -316,7 +323,9 @@ def custom(**fields: Any) -> Json:
 
 
 def chosen(choice: Any, **names: Any) -> Json:
-    tools = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in names.values()]
+    tools = [
+        {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in names.values()
+    ]
     return chat(SAYS, tools=tools or [LOOK], tool_choice=choice)
 
 
@@ -337,13 +346,14 @@ OF_CHAT: tuple[Row, ...] = (
             chat({"role": "system", "content": "words", "copilot_cache_control": HERE}, SAYS), MARK, models=CLAUDE),
     changed("messages[].cache_control",
             chat({"role": "system", "content": "words", "cache_control": HERE}, SAYS), MARK, models=CLAUDE),
+    changed("messages[user].cache_control", chat(SAYS | {"cache_control": HERE}), MARK, models=CLAUDE),
     changed("content[].cache_control", part(text(cache_control=HERE)), MARK, models=CLAUDE),
     changed("content[].prompt_cache_breakpoint", part(text(prompt_cache_breakpoint=HERE)), {"mode": "implicit"}),
     Row("content[image_url].image_url.url", part({"type": "image_url", "image_url": {"url": HERE}}), URL),
     Row("content[image_url].image_url.url, data", part({"type": "image_url", "image_url": {"url": HERE}}), DATA + WORD),
     Row("content[image_url].image_url as a string", part({"type": "image_url", "image_url": HERE}), URL),
-    changed("content[image_url].image_url.detail", part({"type": "image_url", "image_url": {"url": URL, "detail": HERE}}),
-            "high"),
+    changed("content[image_url].image_url.detail",
+            part({"type": "image_url", "image_url": {"url": URL, "detail": HERE}}), "high"),
     Row("content[input_audio].input_audio.data",
         part({"type": "input_audio", "input_audio": {"data": HERE, "format": "wav"}})),
     Row("content[input_audio].input_audio.format",
@@ -372,6 +382,7 @@ OF_CHAT: tuple[Row, ...] = (
     *(Row(f"messages[].{name}", chat({"role": "user", "content": "Hi", name: [{"id": HERE}]}))
       for name in ("copilot_references", "copilot_confirmations")),
     Row("tool_calls[].id", call({**CALLED, "id": HERE})),
+    changed("tool_calls[].index", call({**CALLED, "index": HERE}), 1, 0),
     Row("tool_calls[].function.name", call({**CALLED, "function": {"name": HERE, "arguments": "{}"}})),
     Row("tool_calls[].function.arguments", call({**CALLED, "function": {"name": "look", "arguments": HERE}}),
         f'{{"path":"{WORD}"}}'),
@@ -392,6 +403,9 @@ OF_CHAT: tuple[Row, ...] = (
         {"role": "function", "name": "look", "content": HERE})),
     Row("messages[tool].tool_call_id", call({**CALLED, "id": HERE})),
     Row("messages[tool].content", result(content=HERE)),
+    Row("messages[tool].content, of a lost call",
+        chat(SAYS, {"role": "tool", "tool_call_id": "call_9", "content": HERE})),
+    Row("tool_calls[].id, not answered", chat(SAYS, {"role": "assistant", "tool_calls": [{**CALLED, "id": HERE}]}, ON)),
     Row("messages[tool].content[text].text", result(content=[text(text=HERE)])),
     Row("messages[tool].content[image_url].image_url.url",
         result(content=[{"type": "image_url", "image_url": {"url": HERE}}]), DATA + WORD),
@@ -409,16 +423,16 @@ OF_CHAT: tuple[Row, ...] = (
         custom(format={"type": "grammar", "grammar": {"syntax": "lark", "definition": HERE}})),
     Row("tools[custom].custom.format.grammar.syntax",
         custom(format={"type": "grammar", "grammar": {"syntax": HERE, "definition": "start: /a/"}})),
-    Row("tools[custom].format.definition, flat", chat(SAYS, tools=[
-        {"type": "custom", "name": "ApplyPatch", "format": {"type": "grammar", "syntax": "lark", "definition": HERE}}])),
+    Row("tools[custom].format.definition, flat", chat(SAYS, tools=[{
+        "type": "custom", "name": "ApplyPatch",
+        "format": {"type": "grammar", "syntax": "lark", "definition": HERE}}])),
     Row("functions", chat(SAYS, functions=[{"name": HERE}])),
     *(changed(f"tool_choice {mode}", chosen(HERE), mode) for mode in ("auto", "required", "none")),
     Row("tool_choice.function.name", chosen({"type": "function", "function": {"name": HERE}}, name=HERE)),
     Row("tool_choice.custom.name", chat(SAYS, tools=[{"type": "custom", "custom": {"name": HERE}}],
                                         tool_choice={"type": "custom", "custom": {"name": HERE}})),
-    Row("tool_choice.allowed_tools.tools", chosen(
-        {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": HERE}}]}},
-        name=HERE, other="other")),
+    Row("tool_choice.allowed_tools.tools", chosen({"type": "allowed_tools", "allowed_tools": {
+        "mode": "auto", "tools": [{"type": "function", "function": {"name": HERE}}]}}, name=HERE, other="other")),
     changed("tool_choice.allowed_tools.mode", chosen(
         {"type": "allowed_tools", "allowed_tools": {"mode": HERE, "tools": [LOOK]}}), "required", "auto"),
     changed("parallel_tool_calls", chat(SAYS, tools=[LOOK], parallel_tool_calls=HERE), False),
@@ -452,8 +466,8 @@ OF_CHAT: tuple[Row, ...] = (
         ("intent", HERE), ("state", {"a": HERE}), ("function_call", {"name": HERE}))),
     *(changed(name, chat(SAYS, **{name: HERE}), value) for name, value in (
         ("n", 2), ("seed", 7), ("frequency_penalty", 0.5), ("presence_penalty", 0.5), ("logprobs", True),
-        ("top_logprobs", 3), ("store", True), ("stream_options", {"include_usage": True}), ("snippy", {"enabled": True}),
-        ("intent_threshold", 0.5))),
+        ("top_logprobs", 3), ("store", True), ("stream_options", {"include_usage": True}),
+        ("snippy", {"enabled": True}), ("intent_threshold", 0.5))),
 )  # fmt: skip
 
 # ---- OpenAI's Responses API
@@ -462,6 +476,7 @@ FORCED = {"type": "function", "name": "look", "parameters": {"type": "object"}}
 OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "words"}
 CALL_ITEM = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{}"}
 CUSTOM_ITEM = {"type": "custom_tool_call", "call_id": "call_1", "name": "patch", "input": "words"}
+CUSTOM_OUTPUT = OUTPUT | {"type": "custom_tool_call_output"}
 SEARCHED = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
 
 
@@ -478,7 +493,9 @@ def answered(piece: Json, **more: Any) -> Json:
 
 
 def reasoned(**fields: Any) -> Json:
-    return items({"type": "reasoning", "id": "rs_1", "summary": []} | fields, {"role": "assistant", "content": "words"}, ON)
+    return items(
+        {"type": "reasoning", "id": "rs_1", "summary": []} | fields, {"role": "assistant", "content": "words"}, ON
+    )
 
 
 def gave(output: Any, **fields: Any) -> Json:
@@ -502,6 +519,8 @@ OF_RESPONSES: tuple[Row, ...] = (
     Row("input", {"input": HERE}),
     *(Row(f"input[message].content, {role}", items({"type": "message", "role": role, "content": HERE}, ON))
       for role in ("system", "developer", "user", "assistant")),
+    *(Row(f"input[].content, {role}, no type", items({"role": role, "content": HERE}, ON))
+      for role in ("system", "developer")),
     Row("input[message].content, last an assistant's", items({"role": "assistant", "content": HERE})),
     *(Row(f"content[{kind}].text", content({"type": kind, "text": HERE})) for kind in ("input_text", "text")),
     Row("content[output_text].text", answered(output_text(text=HERE))),
@@ -519,7 +538,8 @@ OF_RESPONSES: tuple[Row, ...] = (
     Row("content[input_file].file_url", content({"type": "input_file", "file_url": HERE}), URL),
     Row("content[input_file].filename", content({"type": "input_file", "file_data": "JVBERi0x", "filename": HERE})),
     Row("content[input_file].file_id", content({"type": "input_file", "file_id": HERE})),
-    changed("content[input_file].detail", content({"type": "input_file", "file_data": "JVBERi0x", "detail": HERE}), "low"),
+    changed("content[input_file].detail",
+            content({"type": "input_file", "file_data": "JVBERi0x", "detail": HERE}), "low"),
     Row("content[input_audio].input_audio.data", content({"type": "input_audio", "input_audio": {"data": HERE}})),
     changed("content[].prompt_cache_breakpoint",
             content({"type": "input_text", "text": "t", "prompt_cache_breakpoint": HERE}), {"mode": "implicit"}),
@@ -527,8 +547,12 @@ OF_RESPONSES: tuple[Row, ...] = (
     Row("content[of a kind to come]", content({"type": "hologram", "text": {"of": HERE}})),
     Row("input[message].id", answered(output_text(), id=HERE)),
     changed("input[message].status", answered(output_text(), status=HERE), "incomplete", "completed"),
+    Row("input[message].internal_chat_message_metadata_passthrough", items(
+        {"type": "message", "role": "user", "content": "words",
+         "internal_chat_message_metadata_passthrough": {"turn_id": HERE, "create_time": 1, "content_item_kinds": []}})),
     Row("input[message].phase", answered(output_text(), phase=HERE)),
-    Row("input[reasoning].summary", reasoned(summary=[{"type": "summary_text", "text": HERE}], encrypted_content="c2ln")),
+    Row("input[reasoning].summary", reasoned(
+        summary=[{"type": "summary_text", "text": HERE}], encrypted_content="c2ln")),
     Row("input[reasoning].content", reasoned(content=[{"type": "reasoning_text", "text": HERE}])),
     Row("input[reasoning].content, beside a summary", reasoned(
         content=[{"type": "reasoning_text", "text": HERE}], summary=[{"type": "summary_text", "text": "Hm"}])),
@@ -543,6 +567,12 @@ OF_RESPONSES: tuple[Row, ...] = (
     Row("input[function_call].namespace", items({**CALL_ITEM, "namespace": HERE}, OUTPUT)),
     Row("input[function_call].arguments", items({**CALL_ITEM, "arguments": HERE}, OUTPUT), f'{{"path":"{WORD}"}}'),
     Row("input[function_call].id", items({**CALL_ITEM, "id": HERE}, OUTPUT)),
+    Row("input[function_call_output].id", items(CALL_ITEM, OUTPUT | {"id": HERE})),
+    Row("input[custom_tool_call].id", items({**CUSTOM_ITEM, "id": HERE}, CUSTOM_OUTPUT)),
+    Row("input[custom_tool_call_output].id", items(CUSTOM_ITEM, CUSTOM_OUTPUT | {"id": HERE})),
+    changed("input[function_call].status", items({**CALL_ITEM, "status": HERE}, OUTPUT), "incomplete", "completed"),
+    changed("input[custom_tool_call].status", items({**CUSTOM_ITEM, "status": HERE}, CUSTOM_OUTPUT), "incomplete",
+            "completed"),
     Row("input[function_call].caller", items({**CALL_ITEM, "caller": {"caller_id": HERE}}, OUTPUT)),
     Row("input[function_call_output].output", gave(HERE)),
     Row("input[function_call_output].output[input_text].text", gave([{"type": "input_text", "text": HERE}])),
@@ -552,23 +582,26 @@ OF_RESPONSES: tuple[Row, ...] = (
         gave([{"type": "input_file", "filename": "a.pdf", "file_data": HERE}]), f"data:application/pdf;base64,{WORD}"),
     Row("input[function_call_output].output, of a lost call", items({**OUTPUT, "output": HERE, "call_id": "call_9"})),
     Row("input[function_call_output].name", gave("words", name=HERE)),
-    Row("input[custom_tool_call].name", items({**CUSTOM_ITEM, "name": HERE}, {**OUTPUT, "type": "custom_tool_call_output"})),
+    Row("input[custom_tool_call].name", items({**CUSTOM_ITEM, "name": HERE}, CUSTOM_OUTPUT)),
     Row("input[custom_tool_call].namespace",
-        items({**CUSTOM_ITEM, "namespace": HERE}, {**OUTPUT, "type": "custom_tool_call_output"})),
-    Row("input[custom_tool_call].input", items({**CUSTOM_ITEM, "input": HERE}, {**OUTPUT, "type": "custom_tool_call_output"})),
+        items({**CUSTOM_ITEM, "namespace": HERE}, CUSTOM_OUTPUT)),
+    Row("input[custom_tool_call].input", items({**CUSTOM_ITEM, "input": HERE}, CUSTOM_OUTPUT)),
     Row("input[custom_tool_call_output].output",
-        items(CUSTOM_ITEM, {**OUTPUT, "type": "custom_tool_call_output", "output": HERE})),
+        items(CUSTOM_ITEM, CUSTOM_OUTPUT | {"output": HERE})),
     Row("input[web_search_call].action.query", items({**SEARCHED, "action": {"type": "search", "query": HERE}}, ON)),
-    Row("input[web_search_call].action.queries", items({**SEARCHED, "action": {"type": "search", "queries": [HERE]}}, ON)),
+    Row("input[web_search_call].action.queries",
+        items({**SEARCHED, "action": {"type": "search", "queries": [HERE]}}, ON)),
     Row("input[web_search_call].action.queries, beside a query", items(
-        {**SEARCHED, "action": {"type": "search", "query": "q", "queries": ["q", HERE]}}, ON)),
+        {**SEARCHED, "action": {"type": "search", "query": "before", "queries": ["before", HERE]}}, ON)),
     Row("input[web_search_call].action.sources", items(
-        {**SEARCHED, "action": {"type": "search", "query": "q", "sources": [{"type": "url", "url": HERE}]}}, ON), URL),
+        {**SEARCHED, "action": {"type": "search", "query": "before", "sources": [{"type": "url", "url": HERE}]}}, ON),
+        URL),
     Row("input[web_search_call].action.url, open_page",
         items({**SEARCHED, "action": {"type": "open_page", "url": HERE}}, ON)),
     Row("input[web_search_call].action.pattern, find_in_page",
         items({**SEARCHED, "action": {"type": "find_in_page", "url": "u", "pattern": HERE}}, ON)),
-    *(Row(f"input[{kind}]", items({"type": kind, "id": "i", "call_id": "c", name: {"any": HERE}}, ON)) for kind, name in (
+    *(Row(f"input[{kind}]", items({"type": kind, "id": "i", "call_id": "c", name: {"any": HERE}}, ON))
+      for kind, name in (
         ("file_search_call", "results"), ("computer_call", "action"), ("computer_call_output", "output"),
         ("code_interpreter_call", "outputs"), ("image_generation_call", "result"), ("local_shell_call", "action"),
         ("local_shell_call_output", "output"), ("shell_call", "action"), ("shell_call_output", "output"),
@@ -579,6 +612,8 @@ OF_RESPONSES: tuple[Row, ...] = (
         {"type": "tool_search_output", "call_id": "c", "tools": [{**FORCED, "name": HERE}]}, ON)),
     Row("input[additional_tools].tools", items(
         {"type": "additional_tools", "role": "developer", "tools": [{**FORCED, "description": HERE}]}, ON)),
+    Row("input[additional_tools].id", items(
+        {"type": "additional_tools", "id": HERE, "role": "developer", "tools": [FORCED]}, ON)),
     Row("input[compaction].encrypted_content", items({"type": "compaction", "encrypted_content": HERE}, ON)),
     changed("input[compaction_trigger]", items(HERE), {"type": "compaction_trigger"}),
     Row("input[item_reference].id", items({"type": "item_reference", "id": HERE}, ON)),
@@ -598,23 +633,29 @@ OF_RESPONSES: tuple[Row, ...] = (
     Row("tools[custom].format.syntax", own({"type": "custom", "name": "patch", "format": {
         "type": "grammar", "syntax": HERE, "definition": "start: /a/"}})),
     Row("tools[namespace].name", own({"type": "namespace", "name": HERE, "tools": [FORCED]})),
-    Row("tools[namespace].description", own({"type": "namespace", "name": "n", "description": HERE, "tools": [FORCED]})),
+    Row("tools[namespace].description",
+        own({"type": "namespace", "name": "space", "description": HERE, "tools": [FORCED]})),
     Row("tools[namespace].tools[].description",
-        own({"type": "namespace", "name": "n", "tools": [{**FORCED, "description": HERE}]})),
-    Row("tools[web_search].filters.allowed_domains", own({"type": "web_search", "filters": {"allowed_domains": [HERE]}})),
+        own({"type": "namespace", "name": "space", "tools": [{**FORCED, "description": HERE}]})),
+    Row("tools[web_search].filters.allowed_domains",
+        own({"type": "web_search", "filters": {"allowed_domains": [HERE]}})),
     Row("tools[web_search].user_location", own({"type": "web_search", "user_location": {"city": HERE}})),
     Row("tools[web_search].search_context_size", own({"type": "web_search", "search_context_size": HERE})),
     changed("tools[web_search].external_web_access", own({"type": "web_search", "external_web_access": HERE}), True),
-    changed("tools[web_search].search_content_types", own({"type": "web_search", "search_content_types": HERE}), ["text"]),
+    changed("tools[web_search].search_content_types",
+            own({"type": "web_search", "search_content_types": HERE}), ["text"]),
+    *(Row(f"tools[tool_search].{name}", items(tools=[FORCED, {"type": "tool_search", name: HERE}]))
+      for name in ("description", "execution", "parameters")),
     *(Row(f"tools[{kind}]", items(tools=[FORCED, {"type": kind, "any": HERE}])) for kind in (
-        "tool_search", "file_search", "computer_use_preview", "code_interpreter", "image_generation", "local_shell",
+        "file_search", "computer_use_preview", "code_interpreter", "image_generation", "local_shell",
         "shell", "apply_patch", "mcp", "programmatic_tool_calling")),
     *(changed(f"tool_choice {mode}", forced(HERE), mode) for mode in ("auto", "required", "none")),
     Row("tool_choice.name", forced({"type": "function", "name": HERE}, name=HERE)),
     Row("tool_choice.name, custom",
         own({"type": "custom", "name": HERE}, tool_choice={"type": "custom", "name": HERE})),
     Row("tool_choice.tools, allowed_tools", forced(
-        {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": HERE}]}, name=HERE, other="other")),
+        {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": HERE}]},
+        name=HERE, other="other")),
     changed("tool_choice.mode, allowed_tools", forced({"type": "allowed_tools", "mode": HERE, "tools": [FORCED]}),
             "required", "auto"),
     changed("parallel_tool_calls", own(FORCED, parallel_tool_calls=HERE), False),
@@ -623,7 +664,8 @@ OF_RESPONSES: tuple[Row, ...] = (
     *(changed(f"reasoning.{name}", items(reasoning={"effort": "low", name: HERE}), value) for name, value in (
         ("context", "all_turns"), ("generate_summary", "auto"), ("mode", "fast"))),
     Row("text.format.schema", items(text={"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}})),
-    Row("text.format.name", items(text={"format": {"type": "json_schema", "name": HERE, "schema": {"type": "object"}}})),
+    Row("text.format.name",
+        items(text={"format": {"type": "json_schema", "name": HERE, "schema": {"type": "object"}}})),
     Row("text.format.description", items(text={"format": {
         "type": "json_schema", "name": "n", "description": HERE, "schema": {"type": "object"}}})),
     changed("text.format.strict", items(text={"format": {
@@ -644,7 +686,7 @@ OF_RESPONSES: tuple[Row, ...] = (
         ("access_programs", {"cyber": HERE}))),
     *(changed(name, items(**{name: HERE}), value) for name, value in (
         ("background", True), ("store", True), ("max_tool_calls", 3), ("top_logprobs", 3),
-        ("stream_options", {"include_obfuscation": False}))),
+        ("stream_options", {"include_usage": True, "include_obfuscation": False}))),
 )  # fmt: skip
 
 ROWS: dict[str, tuple[Row, ...]] = {"messages": OF_MESSAGES, "chat": OF_CHAT, "responses": OF_RESPONSES}

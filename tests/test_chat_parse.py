@@ -100,11 +100,19 @@ def test_a_role_is_read(role: str, expected: str) -> None:
             [Document("application/pdf", "AA==", title="a.pdf")],
         ),
         ([{"type": "file", "file": {"file_data": "AA=="}}], [Document("application/pdf", "AA==")]),
+        (
+            [{"type": "file", "file": {"file_data": "data:text/plain;base64,d29yZHM=", "filename": "a.txt"}}],
+            [Document("text/plain", text="words", title="a.txt")],
+        ),
+        (
+            [{"type": "file", "file": {"file_data": "data:text/plain;base64,/w=="}}],
+            [Document("text/plain", "/w==")],
+        ),
         ([{"type": "input_audio", "input_audio": {"data": "AA==", "format": "mp3"}}], [Document("audio/mp3", "AA==")]),
         ([{"type": "refusal", "refusal": "No."}], [Refusal("No.")]),
     ],
     ids=["string", "empty", "null", "no parts", "texts", "image data", "image url", "image data oddly", "image of text",
-         "file", "bare file", "audio", "refusal"],
+         "file", "bare file", "file of text", "file of no UTF-8", "audio", "refusal"],
 )  # fmt: skip
 def test_content_is_parts(content: object, parts: list[Part]) -> None:
     assert parts_of("user", content=content) == parts

@@ -379,6 +379,8 @@ ENABLED = {"type": "enabled", "budget_tokens": 10000}
         (GPT5, {}, {}),
         (GPT5, {"thinking": {"type": "disabled"}}, {}),
         (GPT5, {"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}, {}),
+        (GPT5, {"output_config": {"effort": "low"}}, {"reasoning_effort": "low"}),
+        (GEMINI, {"output_config": {"effort": "low"}}, {}),
         (GPT5, {"thinking": {"type": "adaptive"}}, {"reasoning_effort": "medium"}),
         (GPT5, {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}, {"reasoning_effort": "low"}),
         (GPT5, {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, {"reasoning_effort": "high"}),

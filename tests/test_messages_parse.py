@@ -118,6 +118,35 @@ def test_a_block_is_a_part(block: object, part: Part) -> None:
     assert parts_of(block) == [part]
 
 
+def test_what_is_said_of_a_document_stands_before_it() -> None:
+    source = {"type": "text", "media_type": "text/plain", "data": "d"}
+    block = {"type": "document", "context": "From the year 5.", "source": source}
+    document = Document("text/plain", text="d")
+    assert parts_of(block) == [Text("From the year 5."), document]
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [block]}
+    assert parts_of(result) == [ToolResult("t", (Text("From the year 5."), document))]
+
+
+@pytest.mark.parametrize(
+    ("inner", "first"),
+    [
+        ([{"type": "text", "text": "d"}], [Document("text/plain", text="d", title="T")]),
+        ([], [Text("T")]),
+    ],
+    ids=["words too", "images alone"],
+)
+def test_a_documents_images_stand_behind_it(inner: list[object], first: list[Part]) -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+    block = {"type": "document", "title": "T", "source": {"type": "content", "content": [*inner, image]}}
+    assert parts_of(block) == [*first, Image("image/png", "AA==")]
+
+
+@pytest.mark.parametrize("kind", ["image", "document"])
+def test_a_file_that_is_stored_elsewhere_cannot_be_passed_on(kind: str) -> None:
+    with pytest.raises(BadRequest, match=rf"{kind} of source type `file`"):
+        parts_of({"type": kind, "source": {"type": "file", "file_id": "file_1"}})
+
+
 def test_a_calls_input_keeps_its_bytes() -> None:
     body = (
         b'{"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f",'

@@ -169,6 +169,11 @@ def test_a_message_of_nothing_is_none(content: object) -> None:
             {"type": "web_search_call", "id": "ws_1", "action": {"type": "search", "queries": ["p", "q"]}},
             WebSearch("ws_1", "p; q"),
         ),
+        (
+            {"type": "web_search_call", "id": "ws_1", "action": {
+                "type": "search", "query": "q", "queries": ["q", "r"]}},
+            WebSearch("ws_1", "q; r"),
+        ),
         (call(1), ToolCall("c1", "f", "{}")),
         (call(1, arguments=""), ToolCall("c1", "f", "{}")),
         (call(1, arguments={"a": 1}), ToolCall("c1", "f", '{"a":1}')),
@@ -181,8 +186,8 @@ def test_a_message_of_nothing_is_none(content: object) -> None:
         ({"type": "custom_tool_call", "call_id": "c1", "name": "exec"}, ToolCall("c1", "exec", "", custom=True)),
     ],
     ids=["proof", "proof without id", "summary without proof", "summaries", "own words", "another API's proof",
-         "search", "searches", "call", "call without arguments", "arguments as an object", "call without call id",
-         "namespace", "freeform call", "freeform call of nothing"],
+         "search", "searches", "searches and a query", "call", "call without arguments", "arguments as an object",
+         "call without call id", "namespace", "freeform call", "freeform call of nothing"],
 )  # fmt: skip
 def test_what_a_model_says_is_the_assistants(item: object, expected: Part) -> None:
     assert parse(item).messages == (Message("assistant", (expected,)),)

@@ -108,15 +108,29 @@ def test_the_least_that_is_sent() -> None:
             {"type": "input_file", "filename": "document.pdf", "file_data": "data:application/pdf;base64,AA=="},
         ),
         (Document(url="https://x/a.pdf"), {"type": "input_file", "file_url": "https://x/a.pdf"}),
+        (
+            Document("application/msword", "AA=="),
+            {"type": "input_file", "filename": "document", "file_data": "data:application/msword;base64,AA=="},
+        ),
+        (
+            Document("audio/wav", "AA=="),
+            put_in("(a document that this model's API cannot take: untitled, audio/wav)"),
+        ),
         (Document("text/plain", text="words", title="T"), put_in("T\nwords")),
         (Document("text/plain", data="d3c=", text="words"), put_in("words")),
         (WebSearch("w", "q", (SearchHit("https://x", "X"),)), put_in("(searched the web: q)\n- X https://x")),
     ],
     ids=["text", "refusal", "image data", "image url", "odd detail", "PDF", "PDF without a name", "file url",
-         "document", "text with its data", "search"],
+         "file without a name", "sound", "document", "text with its data", "search"],
 )  # fmt: skip
 def test_what_a_user_says(part: Part, expected: object) -> None:
     assert items(user(part)) == [{"role": "user", "content": [expected]}]
+
+
+def test_the_title_of_a_file_that_has_an_address_stands_before_it() -> None:
+    titled = Document(url="https://x/a.pdf", title="A")
+    told = [put_in("A"), {"type": "input_file", "file_url": "https://x/a.pdf"}]
+    assert items(user(titled)) == [{"role": "user", "content": told}]
 
 
 def test_a_system_message_stays_where_it_is() -> None:

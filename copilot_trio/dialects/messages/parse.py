@@ -207,8 +207,10 @@ def _result_parts(content: msgspec.Raw) -> tuple[Text | Image | Document, ...]:
     parts: list[Text | Image | Document] = []
     for raw in raw_parts:
         for part in _parts(_block(raw), raw):
-            known = isinstance(part, Text | Image | Document)
-            parts.append(part if known else Text(bytes(raw).decode("utf-8", "replace")))
+            if isinstance(part, Text | Image | Document):
+                parts.append(part)
+            else:
+                parts.append(Text(bytes(raw).decode("utf-8", "replace")))
     return tuple(parts)
 
 
@@ -235,7 +237,10 @@ def _document(block: Block, raw: msgspec.Raw) -> Iterator[Text | Image | Documen
         case "content":
             parts = _result_parts(source.content)
             text = "\n".join(part.text for part in parts if isinstance(part, Text))
-            yield Document(media_type="text/plain", text=text, title=title) if text else Text(title)
+            if text:
+                yield Document(media_type="text/plain", text=text, title=title)
+            elif title:
+                yield Text(title)
             yield from (part for part in parts if not isinstance(part, Text))
         case _ if not source.data:
             raise BadRequest(f"a document of source type `{source.type}` cannot be passed on", param="messages")
