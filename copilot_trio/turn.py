@@ -146,6 +146,7 @@ class Conversation(msgspec.Struct, frozen=True):
     stop: tuple[str, ...] = ()
     output_schema: msgspec.Raw | None = None
     output_name: str = ""  # what the client calls that schema
+    output_description: str = ""
     output_strict: bool | None = None
     output_json: bool = False  # any JSON object will do
     verbosity: str | None = None

@@ -123,6 +123,13 @@ def image(**source: Any) -> Json:
 
 
 MARK = {"type": "ephemeral"}
+
+
+def later(request: Json) -> Json:
+    """The same with an answer and another question: the newest message is marked whether a client asks or not."""
+    return request | {"messages": [*request["messages"], {"role": "assistant", "content": "Yes."}, SAYS]}
+
+
 PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0x"}
 PLAIN_TEXT = {"type": "text", "media_type": "text/plain", "data": "words"}
 PNG = {"type": "base64", "media_type": "image/png", "data": "iVBORw0K"}
@@ -346,8 +353,8 @@ OF_CHAT: tuple[Row, ...] = (
             chat({"role": "system", "content": "words", "copilot_cache_control": HERE}, SAYS), MARK, models=CLAUDE),
     changed("messages[].cache_control",
             chat({"role": "system", "content": "words", "cache_control": HERE}, SAYS), MARK, models=CLAUDE),
-    changed("messages[user].cache_control", chat(SAYS | {"cache_control": HERE}), MARK, models=CLAUDE),
-    changed("content[].cache_control", part(text(cache_control=HERE)), MARK, models=CLAUDE),
+    changed("messages[user].cache_control", later(chat(SAYS | {"cache_control": HERE})), MARK, models=CLAUDE),
+    changed("content[].cache_control", later(part(text(cache_control=HERE))), MARK, models=CLAUDE),
     changed("content[].prompt_cache_breakpoint", part(text(prompt_cache_breakpoint=HERE)), {"mode": "implicit"}),
     Row("content[image_url].image_url.url", part({"type": "image_url", "image_url": {"url": HERE}}), URL),
     Row("content[image_url].image_url.url, data", part({"type": "image_url", "image_url": {"url": HERE}}), DATA + WORD),
@@ -412,7 +419,7 @@ OF_CHAT: tuple[Row, ...] = (
     Row("messages[tool].content[file].file.file_data",
         result(content=[{"type": "file", "file": {**FILE, "file_data": HERE}}]), f"data:application/pdf;base64,{WORD}"),
     Row("messages[tool].name", result(name=HERE)),
-    changed("messages[tool].cache_control", result(cache_control=HERE), MARK, models=CLAUDE),
+    changed("messages[tool].cache_control", later(result(cache_control=HERE)), MARK, models=CLAUDE),
     Row("tools[function].function.name", function(name=HERE)),
     Row("tools[function].function.description", function(description=HERE)),
     Row("tools[function].function.parameters", function(parameters=SCHEMA)),

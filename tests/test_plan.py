@@ -231,3 +231,16 @@ def test_a_whole_translated_answer_is_a_message() -> None:
 def test_a_whole_answer_that_is_none_is_an_error() -> None:
     with pytest.raises(UpstreamError):
         plan(GPT, MESSAGES).whole_answer(b"<html>")
+
+
+def test_claude_caches_for_clients_that_cannot_ask_for_it() -> None:
+    body = b'{"model":"claude-sonnet-4.5","instructions":"be kind","input":[{"role":"user","content":"hi"}]}'
+    sent = msgspec.json.decode(plan(SONNET, RESPONSES, body=body).body)
+    assert sent["system"][-1]["cache_control"] == {"type": "ephemeral"}
+    assert sent["messages"][-1]["content"][-1]["cache_control"] == {"type": "ephemeral"}
+
+
+def test_a_clients_own_marks_are_the_only_ones() -> None:
+    marked = b'{"role":"system","content":"be kind","copilot_cache_control":{"type":"ephemeral"}}'
+    body = b'{"model":"m","messages":[%b,{"role":"user","content":"hi"}]}' % marked
+    assert plan(ONLY_MESSAGES, CHAT, body=body).body.count(b"cache_control") == 1

@@ -161,11 +161,11 @@ def _translated(asked: Asked, model: Model, upstream: Dialect, settings: GateSet
     if settings.auto_thinking and not asked.search:
         thinking = auto_reasoning(conversation, upstream.endpoint, model)
     reshape: Callable[[], Reshape] | None = None
-    sent = thinking
+    sent = with_cache_marks(thinking) if upstream is MESSAGES else thinking
     if asked.search:
         sent, reshape = msgspec.structs.replace(thinking, tool_choice=None), SearchFirst
     elif upstream is not RESPONSES:
-        sent, lowered = lower(msgspec.structs.replace(thinking, search=None))
+        sent, lowered = lower(msgspec.structs.replace(sent, search=None))
         if lowered is not None:
             reshape = lowered.fresh
     elif not settings.web_search:
@@ -178,6 +178,25 @@ def _translated(asked: Asked, model: Model, upstream: Dialect, settings: GateSet
         context=AnswerContext(asked.model, asked.created, asked.seed, conversation),
         reshape=reshape,
         thinking_added=thinking is not conversation,
+    )
+
+
+def with_cache_marks(conversation: Conversation) -> Conversation:
+    """Claude caches only what is marked, and OpenAI's clients mark nothing: the system prompt and what is newest.
+
+    The next request finds the mark of this one a few blocks back, so a conversation is read from the cache as it grows.
+    """
+    messages = conversation.messages
+    if any(message.cache_breakpoint for message in messages):
+        return conversation
+    systems = [number for number, message in enumerate(messages) if message.role == "system"]
+    marked = {*systems[-1:], len(messages) - 1}
+    return msgspec.structs.replace(
+        conversation,
+        messages=tuple(
+            msgspec.structs.replace(message, cache_breakpoint=number in marked)
+            for number, message in enumerate(messages)
+        ),
     )
 
 

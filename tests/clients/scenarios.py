@@ -18,9 +18,8 @@ FILE, PICTURE = "f.txt", "red.png"
 PATIENCE = 90.0
 PICTURE_MARK = "iVBORw0KGgo"  # how a PNG begins in base64
 WORK = (
-    "With your tools, first run a shell command that writes the word after CONTENT= to FILE={file} CONTENT={word} , "
-    "then read that file back, then create the same content in the same path with .2 appended, then answer RIG-DONE "
-    "and the word."
+    "Use your tools: with a shell command put the word after CONTENT= into FILE={file} CONTENT={word} , read the file, "
+    "put the word into a second file of that name with .2 at its end, and then say RIG-DONE and the word."
 )
 
 

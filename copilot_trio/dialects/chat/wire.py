@@ -122,6 +122,7 @@ class ToolChoiceIn(Named, frozen=True):
 class JsonSchema(msgspec.Struct, frozen=True):
     name: str | None = None
     schema: msgspec.Raw = NOTHING
+    description: str | None = None
     strict: bool | None = None
 
 

@@ -292,7 +292,7 @@ def _reasoning(request: RequestIn) -> Reasoning:
 
 
 def _output_schema(request: RequestIn) -> msgspec.Raw | None:
-    output = request.output_config.format if request.output_config else None
+    output = (request.output_config.format if request.output_config else None) or request.output_format
     if output is None or output.type != "json_schema" or not bytes(output.schema):
         return None
     return output.schema

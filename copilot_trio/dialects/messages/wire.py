@@ -127,6 +127,7 @@ class RequestIn(msgspec.Struct, frozen=True):
     tool_choice: ToolChoiceIn | None = None
     thinking: ThinkingIn | None = None
     output_config: OutputConfig | None = None
+    output_format: Format | None = None  # what a beta called output_config.format
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None

@@ -73,6 +73,7 @@ def parse_request(body: bytes) -> Conversation:
             top_p=request.top_p,
             output_schema=form.schema if schema else None,
             output_name=(form.name or "") if schema else "",
+            output_description=(form.description or "") if schema else "",
             output_strict=form.strict if schema else None,
             output_json=form.type == "json_object",
             verbosity=request.text.verbosity if request.text else None,

@@ -94,6 +94,8 @@ def _text(conversation: Conversation) -> Fields:
     if conversation.output_schema is not None:
         form: Fields = {"type": "json_schema", "name": conversation.output_name or "output"}
         form["schema"] = conversation.output_schema
+        if conversation.output_description:
+            form["description"] = conversation.output_description
         if conversation.output_strict is not None:
             form["strict"] = conversation.output_strict
         fields["format"] = form

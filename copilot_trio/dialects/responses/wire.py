@@ -115,6 +115,7 @@ class FormatIn(msgspec.Struct, frozen=True):
     type: str | None = None
     name: str | None = None
     schema: msgspec.Raw = NOTHING
+    description: str | None = None
     strict: bool | None = None
 
 
