@@ -10,11 +10,14 @@ import logging
 from collections.abc import Awaitable, Callable, Container
 from typing import Protocol, Self, TypeVar
 
+import msgspec
+
 from copilot_trio.accounts.account import Account, Answer, CopilotToken
-from copilot_trio.accounts.outcome import Refusal, Repair
+from copilot_trio.accounts.frame import STATUS_OF, classify_frame
+from copilot_trio.accounts.outcome import Outcome, Refusal, Repair
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.dialects.repair import without_encrypted, without_item_ids, without_thinking
-from copilot_trio.errors import NoAccount, UpstreamError
+from copilot_trio.errors import AccountPaused, NoAccount, RateLimited, UpstreamError
 from copilot_trio.models.catalogue import Catalogue
 from copilot_trio.models.model import Model, explain_refusal
 from copilot_trio.models.queue import ModelQueues
@@ -24,6 +27,7 @@ from .job import Job
 
 logger = logging.getLogger(__name__)
 
+ROUNDS = 3  # cooldowns that may begin while a request waits for its place
 BODY_REPAIRS: dict[Repair, Callable[[bytes], bytes]] = {
     "drop_thinking": without_thinking,
     "strip_ids": without_item_ids,
@@ -66,41 +70,60 @@ class Attempts:
 
         ``carry`` gets the answer and sees it delivered.
         """
-        wanted = job.model or job.asked.model
         job.watch.stop()
         async with self._accounts.lease() as account:
             job.note.account = account.label
-            catalogue = catalogue_of(account)
-            found = await catalogue.find(wanted, job.kind)
-            await self._accounts.rested(account, found.id)
-            async with self._queues.slot(found.id):
-                token = await self._copilot.token(account)
-                job.watch.go()
-                plan = planner(found)
-                repaired: set[Repair] = set()
-                while True:
-                    try:
-                        return await self._send(account, plan, token, job, carry)
-                    except Refusal as refusal:
-                        outcome = refusal.outcome
-                    repair = _next_repair(outcome.repair, repaired, plan.body)
-                    if repair == "none":
-                        self._accounts.judge(account, outcome, plan.model.id)
-                        if outcome.scope == "upstream":
-                            await account.pool.recycle()
-                        if outcome.error.code == "model_not_found":
-                            outcome.error.remedy = explain_refusal(plan.model, wanted)
-                            catalogue.doubt()
-                        raise outcome.error
-                    repaired.add(repair)
-                    logger.info("%s: repairing once: %s", account.label, repair)
-                    if repair == "switch_endpoint":
-                        catalogue.learn_refused(plan.model.id, plan.endpoint)
-                        plan = planner(await catalogue.find(wanted, job.kind))
-                    elif repair in {"refresh_token", "reread_host"}:  # the token's reply names the host too
-                        token = await self._copilot.token(account, instead_of=token)
-                    for done in repaired & BODY_REPAIRS.keys():
-                        plan = plan.with_body(BODY_REPAIRS[done](plan.body))
+            found = await catalogue_of(account).find(job.model or job.asked.model, job.kind)
+            for _ in range(ROUNDS):
+                await self._accounts.rested(account, found.id)
+                async with self._queues.slot(found.id):
+                    token = await self._copilot.token(account)
+                    if account.usable(found.id):  # it may have been refused while we waited for a place
+                        return await self._repeat(account, found, token, job, planner, carry)
+            self._accounts.check(account, found.id)
+            raise RateLimited(f"account {account.label} keeps cooling down", remedy="Nothing was sent.", retry_after=5)
+
+    async def _repeat(
+        self,
+        account: Account,
+        found: Model,
+        token: CopilotToken,
+        job: Job,
+        planner: Planner[PlanT],
+        carry: Carry[PlanT],
+    ) -> None:
+        """Send, and send again what a repair makes good."""
+        catalogue = catalogue_of(account)
+        job.watch.go()
+        plan = planner(found)
+        repaired: set[Repair] = set()
+        while True:
+            try:
+                return await self._send(account, plan, token, job, carry)
+            except Refusal as refusal:
+                outcome = refusal.outcome
+            repair = _next_repair(outcome.repair, repaired, plan.body)
+            if repair == "none":
+                self.judge(account, outcome, plan.model.id)
+                if outcome.scope == "upstream":
+                    await account.pool.recycle()
+                if outcome.error.code == "model_not_found":
+                    outcome.error.remedy = explain_refusal(plan.model, job.model or job.asked.model)
+                    catalogue.doubt()
+                raise outcome.error
+            repaired.add(repair)
+            logger.info("%s: repairing once: %s", account.label, repair)
+            if repair == "switch_endpoint":
+                catalogue.learn_refused(plan.model.id, plan.endpoint)
+                plan = planner(await catalogue.find(job.model or job.asked.model, job.kind))
+            elif repair in {"refresh_token", "reread_host"}:  # the token's reply names the host too
+                token = await self._copilot.token(account, instead_of=token)
+            for done in repaired & BODY_REPAIRS.keys():
+                plan = plan.with_body(BODY_REPAIRS[done](plan.body))
+            self._accounts.check(account, plan.model.id)  # it may have been warned meanwhile
+
+    def judge(self, account: Account, outcome: Outcome, model: str) -> None:
+        self._accounts.judge(account, outcome, model)
 
     async def _send(self, account: Account, plan: PlanT, token: CopilotToken, job: Job, carry: Carry[PlanT]) -> None:
         call = Call(
@@ -124,10 +147,25 @@ class Attempts:
             return
         except UpstreamError as error:
             error.account = account.label
-            failure = error
+            failure = self._weighed(error, account, plan.model.id)
         # The connections of this account are in doubt: start afresh, and let what runs on them drain.
         await account.pool.recycle()
         raise failure
+
+    def _weighed(self, error: UpstreamError, account: Account, model: str) -> UpstreamError | AccountPaused:
+        """What failed in mid-answer may be a limit or a warning, which holds for what comes next."""
+        if not _is_known(error):
+            return error
+        outcome = classify_frame(msgspec.json.encode({"error": {"code": error.code, "message": error.cause}}))
+        self.judge(account, outcome, model)
+        outcome.error.cost = error.cost
+        if isinstance(outcome.error, UpstreamError):
+            outcome.error.partial = error.partial
+        return outcome.error
+
+
+def _is_known(error: UpstreamError) -> bool:
+    return error.kind == "upstream" and (error.code or "").partition(":")[0] in STATUS_OF
 
 
 def _next_repair(repair: Repair, done: Container[Repair], body: bytes) -> Repair:

@@ -6,7 +6,7 @@ is the table: what went wrong, the status, whether it cost the user anything.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 Kind = Literal[
     "internal", "bad_request", "too_large", "unauthorized", "forbidden", "not_found", "method_not_allowed",
@@ -47,9 +47,22 @@ class ProxyError(Exception):
         if code is not None:
             self.code = code
         self.param = param
+        self.final = False  # asking again would end alike
         self.retry_after = retry_after
         self.headers: list[tuple[str, str]] = []  # of upstream's answer, for the client to see
         super().__init__(cause)
+
+    def fresh(self) -> Self:
+        """The same failure for another request, without the headers and the partial answer that were this one's.
+
+        An instance that is raised holds the frames it passed, and with them a request's body. So what is kept is never
+        raised and what is raised is never kept: a fresh one is.
+        """
+        cls = type(self)
+        other = cls.__new__(cls, *self.args)
+        other.__dict__ |= self.__dict__ | {"headers": []}
+        other.__dict__.pop("partial", None)
+        return other
 
     def __str__(self) -> str:
         return " ".join(filter(None, [_sentence(self.cause), self.remedy, COST_SENTENCES[self.cost]]))

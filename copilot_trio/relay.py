@@ -12,6 +12,7 @@ import msgspec
 import trio
 
 from copilot_trio.accounts.account import Account, Answer
+from copilot_trio.accounts.frame import classify_frame
 from copilot_trio.dialects.dialect import Dialect
 from copilot_trio.dialects.gate import GateSettings
 from copilot_trio.dialects.plan import Plan, make_plan
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 MAX_ANSWER = 64 * 1024 * 1024  # bytes of a non-streamed answer
 LINGER = 1.0  # seconds after the terminal event for upstream to end the body, so that the connection can be reused
 REMEMBERED_FAILURES = 1000
+TRIED_AGAIN_BY_CODEX = {401, 403, 404, 405, 413, 421, 422, 424}  # (clients.md §4.5)
+MAX_LEARNED = 2 * 1024 * 1024  # bytes of a prompt whose length is learned: some ms on the loop
 JSON = "application/json"
 
 
@@ -110,7 +113,11 @@ class Relay:
         async def carry(answer: Answer, plan: Plan, account: Account) -> None:
             check_type(answer, "text/event-stream")
             out.headers = reply_headers(answer, account, job.watch)
-            await self._carry_stream(job, out, answer, plan)
+            failure = await self._carry_stream(job, out, answer, plan)
+            if failure:
+                outcome = classify_frame(failure)
+                job.note.error = str(outcome.error.code or outcome.error.kind)
+                self._attempts.judge(account, outcome, plan.model.id)
 
         error = await self._try(job, carry)
         if error is None:
@@ -120,9 +127,10 @@ class Relay:
         if out.committed:  # part of an answer was had
             error.cost = "unknown"
         headers = self._error_headers(job, error)
+        error.final = ("x-should-retry", "false") in headers
         body, events = job.downstream.render_error(error), job.downstream.render_stream_error(error, job.asked.seed)
-        if job.codex and error.status >= 500:
-            # It tries a status 30 times and an event 6 times (clients.md §4.5).
+        if job.codex and (error.status >= 500 or error.status in TRIED_AGAIN_BY_CODEX):
+            # It tries a status up to 30 times, an event 6 times, and at most once where the event says so.
             out.headers = headers
             await out.finish(events)
         else:
@@ -163,7 +171,8 @@ class Relay:
         job.note.thinking = job.note.thinking or plan.thinking_added
         return plan
 
-    async def _carry_stream(self, job: Job, out: Sink, answer: Answer, plan: Plan) -> None:
+    async def _carry_stream(self, job: Job, out: Sink, answer: Answer, plan: Plan) -> bytes:
+        """Returns the error event that was handed on, if there was one."""
         body = plan.body_relay()
         silence = SilenceWatch(self._settings.silence)
         job.start_soon(silence.run)
@@ -175,10 +184,11 @@ class Relay:
         if silence.scope.cancelled_caught:
             raise UpstreamTimeout(f"upstream fell silent for {self._settings.silence:.0f} s")
         self._learn(job, plan.model)
+        return body.failure
 
     def _learn(self, job: Job, model: Model) -> None:
         """What the prompt really counted, for ``count_tokens``. The answer is out: nobody waits for this."""
-        if job.note.usage is not None and not job.model:
+        if job.note.usage is not None and not job.model and len(job.asked.body) <= MAX_LEARNED:
             self._ledger.learn(read_prompt(job.asked.body), model.id, job.note.usage)
 
     def _error_headers(self, job: Job, error: ProxyError) -> list[tuple[str, str]]:
@@ -229,7 +239,12 @@ async def _pump(answer: Answer, body: BodyRelay, out: Sink, silence: SilenceWatc
     while piece := await answer.receive():
         data = body.feed(piece)
         if body.complete:
-            await out.finish(data + body.finish())
+            try:
+                ending = body.finish()
+            except UpstreamError as error:
+                error.partial = data + error.partial
+                raise
+            await out.finish(data + ending)
             await _drain(answer)
             return
         if data:

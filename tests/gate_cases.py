@@ -612,6 +612,7 @@ MISSES_CHAT = [
     ("cache_control", chats(b'{"role":"user","content":"a",%b}' % COPILOT_MARK), SONNET),
     ("reasoning_content", chats(b'{"role":"assistant","reasoning_text":"t","reasoning_opaque":"o"}'), SONNET),
     ("reasoning_content", chats(b'{"role":"user","content":"\\"reasoning_content\\""}'), GPT),
+    ("input", b'{"metadata":{"input":1}}', GPT),
     ("messages[].padding, annotations", chats(b'{"role":"assistant","tool_calls":[{"padding":1}]}'), GPT),
     ("reasoning_effort, thinking_budget, thinking, reasoning", b'{"reasoning_effort":"low"}', GPT5),
     (
@@ -643,6 +644,7 @@ HITS_CHAT += [
         b'{"a":1}',
         GPT5,
     ),
+    ("input", chats(USER, b',"input":"hi"'), chats(USER), GPT),
     (
         "messages[].padding, annotations",
         chats(b'{"role":"assistant","annotations":[],"content":"a","padding":"abc"}'),

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import trio
 
-from copilot_trio.errors import ModelNotFound, UpstreamError
+from copilot_trio.errors import AccountPaused, ModelNotFound, ProxyError, UpstreamError
 from copilot_trio.models.catalogue import Catalogue
 
 
@@ -16,7 +16,7 @@ class List:
     def __init__(self, *ids: str) -> None:
         self.ids = list(ids)
         self.fetches = 0
-        self.failure: UpstreamError | None = None
+        self.failure: ProxyError | None = None
         self.extra: list[object] = []
 
     async def fetch(self) -> bytes:
@@ -253,3 +253,56 @@ async def test_where_no_endpoint_is_left_responses_is_tried_and_then_nothing() -
     catalogue.learn_refused("c", "/responses")
     with pytest.raises(ModelNotFound, match=r"upstream refuses it at /chat/completions, /responses.*ten minutes"):
         await catalogue.find("c")
+
+
+async def failing(catalogue: Catalogue, met: list[tuple[ProxyError, float]]) -> None:
+    with pytest.raises(ProxyError) as caught:
+        await catalogue.find("a")
+    met.append((caught.value, trio.current_time()))
+
+
+@pytest.mark.parametrize("failure", [UpstreamError("down"), AccountPaused("warned")], ids=lambda error: error.kind)
+async def test_who_waits_for_a_fetch_that_fails_shares_its_failure(failure: ProxyError) -> None:
+    upstream = List("a")
+    upstream.failure = failure
+    catalogue = Catalogue(upstream.fetch)
+    met: list[tuple[ProxyError, float]] = []
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(failing, catalogue, met)
+            await trio.sleep(0.1)
+    assert [when for _, when in met] == [1.0] * 5
+    assert len({id(error) for error, _ in met}) == 5
+    assert {(type(error), str(error)) for error, _ in met} == {(type(failure), str(failure))}
+    assert upstream.fetches == 1
+    await failing(catalogue, met)
+    assert upstream.fetches == 2
+    upstream.failure = None
+    assert (await catalogue.find("a")).id == "a"
+
+
+async def test_who_leaves_in_the_middle_of_a_fetch_fails_nobody_else() -> None:
+    upstream = List("a")
+    catalogue = Catalogue(upstream.fetch)
+    async with trio.open_nursery() as nursery:
+        with trio.move_on_after(0.5):
+            async with trio.open_nursery() as leaving:
+                leaving.start_soon(catalogue.models)
+                await trio.sleep(0.1)
+                nursery.start_soon(catalogue.models)
+    assert (upstream.fetches, catalogue.known("a") is not None) == (2, True)
+
+
+async def test_what_is_known_is_told_without_a_fetch() -> None:
+    upstream = List("gpt-4.1")
+    catalogue = Catalogue(upstream.fetch, {"mine": "gpt-4.1"})
+    assert catalogue.known("gpt-4.1") is None
+    assert upstream.fetches == 0
+    await catalogue.models()
+    await trio.sleep(700)
+    for asked in ("gpt-4.1", "mine"):
+        model = catalogue.known(asked)
+        assert model is not None
+        assert model.id == "gpt-4.1"
+    assert catalogue.known("nobody") is None
+    assert upstream.fetches == 1

@@ -106,7 +106,7 @@ def test_every_error_in_a_messages_stream_is_a_named_event(kind: type[ProxyError
         (Unauthorized("x"), "invalid_request_error", "authentication_error"),
         (RateLimited("x"), "rate_limit_error", "rate_limit_error"),
         (QuotaExhausted("x"), "insufficient_quota", "billing_error"),
-        (NoAccount("x"), "server_error", "overloaded_error"),
+        (NoAccount("x"), "server_error", "api_error"),
         (AccountPaused("x"), "permission_error", "permission_error"),
         (UpstreamTimeout("x"), "server_error", "timeout_error"),
         (StreamTruncated("x"), "server_error", "api_error"),

@@ -221,8 +221,9 @@ ROWS = [
         502,
         "account",
         "refresh_token",
+        60,
     ),
-    Row("22 older", 401, b"unauthorized: token expired", AccountRejected, 502, "account", "refresh_token"),
+    Row("22 older", 401, b"unauthorized: token expired", AccountRejected, 502, "account", "refresh_token", 60),
     Row(
         "23",
         401,
@@ -231,6 +232,7 @@ ROWS = [
         502,
         "account",
         "refresh_token",
+        60,
     ),
     Row(
         "24",
@@ -239,6 +241,7 @@ ROWS = [
         AccountRejected,
         502,
         "account",
+        cooldown=60,
     ),
     Row("25", 401, b'{"authorize_url":"https://example.com/oauth"}', UpstreamRefused, 400, "request"),
     Row("26", 401, b"Invalid auto-mode selector", UpstreamRefused, 400, "request"),

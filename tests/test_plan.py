@@ -207,13 +207,18 @@ def test_each_attempt_has_a_relay_of_its_own() -> None:
     assert made.body_relay() is not made.body_relay()
 
 
-REPLY = b'{"choices":[{"finish_reason":"stop","message":{"content":"Hello."}}],"id":"x","model":"up","usage":{"prompt_tokens":9,"completion_tokens":2}}'  # noqa: E501
+REPLY = b'{"object":"chat.completion","choices":[{"finish_reason":"stop","message":{"content":"Hello."}}],"id":"x","model":"up","usage":{"prompt_tokens":9,"completion_tokens":2}}'  # noqa: E501
 
 
 def test_a_whole_native_answer_is_the_same_object() -> None:
     shown, usage = plan(GPT, CHAT).whole_answer(REPLY)
     assert shown is REPLY
     assert usage == Usage(9, 2)
+
+
+def test_a_whole_chat_answer_says_what_it_is() -> None:
+    bare = REPLY.replace(b'"object":"chat.completion",', b"")
+    assert plan(GPT, CHAT).whole_answer(bare)[0] == REPLY
 
 
 def test_a_whole_answer_shows_the_name_that_was_asked_for() -> None:

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from recordings import check_recorded, cuttings, data_in, events_in, recorded, recorded_names
 
 from copilot_trio.dialects.passthrough import Passthrough, rename_in_reply
+from copilot_trio.dialects.responses.error import render_stream_error
 from copilot_trio.dialects.responses.watch import (
     ResponsesWatch,
     rename_in_event,
     rename_in_response_events,
     responses_usage,
 )
-from copilot_trio.errors import StreamTruncated
+from copilot_trio.errors import StreamTruncated, UpstreamError
 from copilot_trio.turn import Usage
 
 NAMES = recorded_names("responses")
@@ -26,8 +27,9 @@ def carry(chunks: list[bytes]) -> bytes:
     out = b"".join(relay.feed(chunk) for chunk in chunks)
     try:
         return out + relay.finish()
-    except StreamTruncated as error:
-        return out + error.partial
+    except UpstreamError as error:  # as the relay ends it
+        failed = b"" if isinstance(error, StreamTruncated) else render_stream_error(error, "5eed")
+        return out + error.partial + failed
 
 
 def watch(block: bytes) -> ResponsesWatch:
@@ -86,8 +88,9 @@ def test_no_done_comes_through_and_it_ends_nothing(done: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["error-event", "nested-error"])
 def test_after_a_bare_error_codex_gets_its_failed_response(name: str) -> None:
-    *_, bare, failed = events_in(carry([recorded(f"responses/{name}.sse")]))
-    assert (bare.name, failed.name) == ("error", "response.failed")
+    *before, failed = events_in(carry([recorded(f"responses/{name}.sse")]))
+    assert "error" not in {event.name for event in before}
+    assert failed.name == "response.failed"
     response = msgspec.json.decode(failed.data)["response"]
     assert (response["id"], response["status"]) == ("resp_5eed", "failed")
     assert "limit" in response["error"]["message"] or "unavailable" in response["error"]["message"]
@@ -96,7 +99,8 @@ def test_after_a_bare_error_codex_gets_its_failed_response(name: str) -> None:
 def test_an_error_event_is_known_by_its_name_alone() -> None:
     looking = watch(b'event: error\ndata: {"code":"x"}\n\n')
     assert (looking.failed, looking.complete) == (True, True)
-    assert looking.ending().startswith(b"event: response.failed\n")
+    with pytest.raises(UpstreamError, match="it does not say why"):
+        looking.ending()
 
 
 @pytest.mark.parametrize("name", ["failed", "cancelled"])

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import trio
 from memory_network import Response
-from world import World, chat_text, error_of, events, messages
+from world import World, chat, chat_text, error_of, events, messages
 
 from copilot_trio.config import Config, TimeoutSettings
 from copilot_trio.twin import Fault
@@ -458,3 +458,126 @@ async def test_a_silent_websocket_is_given_up(nursery: trio.Nursery) -> None:
     assert events(answer.body)[-1].name == "response.failed"
     answer = await world.ask("/v1/responses", responses("SCENARIO:slow100"))
     assert answer.status == 504
+
+
+# ---- what happens to others meanwhile
+
+
+async def test_nothing_is_sent_after_a_warning_not_even_what_waited_for_a_place(nursery: trio.Nursery) -> None:
+    world = World(nursery, config=Config(concurrency={"default": 1}))
+    world.twin.add_fault(Fault(path="/chat/completions", scenario="row28", times=1, delay=5))
+    statuses: list[int] = []
+
+    async def one() -> None:
+        statuses.append((await world.ask("/v1/chat/completions", chat("hi"))).status)
+
+    async with trio.open_nursery() as inner:
+        for _ in range(4):
+            inner.start_soon(one)
+    assert statuses == [403] * 4
+    assert len(world.calls()) == 1
+
+
+async def test_a_limit_holds_for_what_waited_for_a_place(nursery: trio.Nursery) -> None:
+    world = World(nursery, config=Config(concurrency={"default": 1}))
+    world.twin.add_fault(
+        Fault(path="/chat/completions", status=429, headers={"retry-after": "600"}, body="slow", times=1, delay=5)
+    )
+    statuses: list[int] = []
+
+    async def one() -> None:
+        statuses.append((await world.ask("/v1/chat/completions", chat("hi"))).status)
+
+    async with trio.open_nursery() as inner:
+        for _ in range(3):
+            inner.start_soon(one)
+    assert statuses == [429] * 3
+    assert len(world.calls()) == 1
+
+
+async def test_a_limit_told_in_mid_answer_holds(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    events_told: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {"id": "x"}},
+        {"type": "error", "code": "user_global_rate_limited:pro", "message": "Please retry after 2733 seconds."},
+    ]
+    world.twin.add_fault(
+        Fault(
+            path="/responses",
+            status=200,
+            headers={"content-type": "text/event-stream"},
+            body="".join(
+                f"event: {told['type']}\ndata: {msgspec.json.encode(told).decode()}\n\n" for told in events_told
+            ),
+            times=1,
+        )
+    )
+    answer = await world.ask("/v1/responses", responses("hi"))
+    assert events(answer.body)[-1].name == "response.failed"
+    assert decoded_event(events(answer.body)[-1].data)["response"]["error"]["code"] == "rate_limit_exceeded"
+    again = await world.ask("/v1/responses", responses("hi"))
+    assert again.status == 429
+    assert int(again.headers["retry-after"]) > 2000
+    assert len(world.calls("/responses")) == 1
+
+
+async def test_a_refused_credential_is_not_tried_by_every_request(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    world.twin.add_fault(Fault(path="/chat/completions", scenario="row23", times=9))
+    for _ in range(3):
+        answer = await world.ask("/v1/chat/completions", chat("hi"))
+        assert (answer.status, answer.headers["x-should-retry"]) == (502, "false")
+    assert len(world.calls()) == 2  # the second with a new token
+
+
+# ---- Codex and what it would repeat
+
+
+@pytest.mark.parametrize("scenario", ["err500", "errmid", "cut", "truncate"])
+async def test_codex_is_told_at_the_second_failure_that_it_had_better_stop(
+    nursery: trio.Nursery, scenario: str
+) -> None:
+    world = World(nursery)
+    codes = []
+    for _ in range(2):
+        answer = await world.ask("/v1/responses", responses(f"SCENARIO:{scenario}"), CODEX)
+        codes.append(decoded_event(events(answer.body)[-1].data)["response"]["error"]["code"])
+    assert codes == ["server_error", "invalid_prompt"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 413])
+async def test_codex_is_told_in_the_stream_what_no_repetition_mends(nursery: trio.Nursery, status: int) -> None:
+    answer = await World(nursery).ask("/v1/responses", responses(f"SCENARIO:err{status}"), CODEX)
+    assert answer.status == 200
+    assert decoded_event(events(answer.body)[-1].data)["response"]["error"]["code"] == "invalid_prompt"
+
+
+# ---- odds and ends
+
+
+async def test_embeddings_carry_the_name_that_was_asked_for(nursery: trio.Nursery) -> None:
+    world = World(nursery, config=Config(model_mapping={"text-embedding-ada-002": "text-embedding-3-small"}))
+    reply = decoded(await world.ask("/v1/embeddings", {"model": "text-embedding-ada-002", "input": "hi"}))
+    assert reply["model"] == "text-embedding-ada-002"
+
+
+async def test_odd_bytes_to_embeddings_are_the_clients_fault(nursery: trio.Nursery) -> None:
+    answer = await World(nursery).ask("/v1/embeddings", b'{"model":"text-embedding-3-small","input":"x","\xff":1}')
+    assert answer.status == 400
+
+
+async def test_half_an_emoji_is_mended_everywhere(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    body = b'{"model":"text-embedding-3-small","input":"a \\ud83d b"}'
+    assert (await world.ask("/v1/embeddings", body)).status == 200
+
+
+async def test_a_whole_chat_answer_says_what_it_is(nursery: trio.Nursery) -> None:
+    assert decoded(await World(nursery).ask("/v1/chat/completions", chat("hi")))["object"] == "chat.completion"
+
+
+async def test_a_string_of_input_on_the_chat_route(nursery: trio.Nursery) -> None:
+    body = {"model": "gpt-5-mini", "input": "SCENARIO:text REPLY=hello"}
+    assert (
+        decoded(await World(nursery).ask("/v1/chat/completions", body))["choices"][0]["message"]["content"] == "hello"
+    )

@@ -8,7 +8,7 @@ import trio
 from memory_network import MemoryUpstream, UpstreamConnection
 from world import BASE, World, chat
 
-from copilot_trio.accounts.account import Account, AccountRecord, Hosts
+from copilot_trio.accounts.account import Account, AccountRecord, CopilotToken, Hosts
 from copilot_trio.config import Config
 from copilot_trio.errors import AccountPaused, AccountRejected, ProxyError, RateLimited, UpstreamError
 from copilot_trio.github.token import TokenSource, fetch_login
@@ -188,3 +188,109 @@ async def test_a_hundred_requests_at_a_tokens_end_make_one_exchange(nursery: tri
             clients.start_soon(world.ask, "/v1/chat/completions", chat("SCENARIO:text REPLY=x", stream=True))
     assert len([record for record in world.twin.records if record.path == "/copilot_internal/v2/token"]) == 2
     assert [record.status for record in world.calls()] == [200] * 101
+
+
+async def failing(github: GitHub, instead_of: CopilotToken | None, met: list[tuple[ProxyError, float]]) -> None:
+    with pytest.raises(ProxyError) as caught:
+        await github.source.token(github.account, instead_of=instead_of)
+    met.append((caught.value, trio.current_time()))
+
+
+async def test_who_waits_for_an_exchange_that_fails_shares_its_failure(nursery: trio.Nursery) -> None:
+    github = GitHub(nursery, (503, b"<html>", {}), ok())
+    met: list[tuple[ProxyError, float]] = []
+    async with trio.open_nursery() as callers:
+        for _ in range(5):
+            callers.start_soon(failing, github, None, met)
+            await trio.sleep(0.1)
+    assert [when for _, when in met] == [1.0] * 5
+    assert len({id(error) for error, _ in met}) == 5
+    assert {str(error) for error, _ in met} == {str(met[0][0])}
+    assert len(github.paths) == 1
+    assert github.account.token_failure is not None
+    assert github.account.token_failure.__traceback__ is None
+    assert (await github.source.token(github.account)).value == ENVELOPE["token"]
+
+
+async def test_who_comes_after_a_failure_tries_anew(nursery: trio.Nursery) -> None:
+    github = GitHub(nursery, (503, b"<html>", {}))
+    met: list[tuple[ProxyError, float]] = []
+    for _ in range(3):
+        await failing(github, None, met)
+    assert len(github.paths) == 3
+
+
+async def test_who_leaves_in_the_middle_of_an_exchange_fails_nobody_else(nursery: trio.Nursery) -> None:
+    github = GitHub(nursery, ok())
+    values: list[str] = []
+
+    async def call() -> None:
+        values.append((await github.source.token(github.account)).value)
+
+    with trio.move_on_after(0.5):
+        async with trio.open_nursery() as callers:
+            callers.start_soon(github.source.token, github.account)
+            await trio.sleep(0.1)
+            nursery.start_soon(call)
+            await trio.sleep_forever()
+    await trio.sleep(2)
+    assert (values, len(github.paths)) == ([ENVELOPE["token"]], 2)
+
+
+@pytest.mark.parametrize("refused_first", [True, False])
+async def test_a_shared_failure_spares_who_can_use_the_old_token(nursery: trio.Nursery, *, refused_first: bool) -> None:
+    github = GitHub(nursery, ok(), (503, b"<html>", {}))
+    old = await github.source.token(github.account)
+    await trio.sleep(1400)
+    met: list[tuple[ProxyError, float]] = []
+    held: list[CopilotToken] = []
+
+    async def content() -> None:
+        held.append(await github.source.token(github.account))
+
+    async def refused() -> None:
+        await failing(github, old, met)
+
+    async with trio.open_nursery() as callers:
+        for call in [refused, content] if refused_first else [content, refused]:
+            callers.start_soon(call)
+            await trio.sleep(0.1)
+    assert held == [old]
+    assert held[0] is old
+    assert [type(error).__name__ for error, _ in met] == ["UpstreamOverloaded"]
+    assert len(github.paths) == 2
+
+
+async def test_what_a_paused_account_raises_is_not_what_it_keeps(nursery: trio.Nursery) -> None:
+    github = GitHub(nursery, (401, {"message": "Bad credentials"}, {}))
+    met: list[tuple[ProxyError, float]] = []
+    await failing(github, None, met)
+    resting = github.account.resting("")
+    assert resting is not None
+    assert resting[1] is not met[0][0]
+    assert resting[1].__traceback__ is None
+    github.account.warning = AccountPaused("warned")
+    await failing(github, None, met)
+    assert isinstance(met[1][0], AccountPaused)
+    assert met[1][0] is not github.account.warning
+    assert github.account.warning.__traceback__ is None
+
+
+async def test_requests_at_the_same_time_meet_an_unreachable_upstream_at_the_same_time(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    world.unreachable = True
+    took: list[float] = []
+
+    async def ask() -> None:
+        assert (await world.ask("/v1/chat/completions", chat("hi"))).status == 502
+        took.append(trio.current_time())
+
+    for _ in range(2):
+        start = trio.current_time()
+        async with trio.open_nursery() as clients:
+            for _ in range(5):
+                clients.start_soon(ask)
+        assert took == [start + 30] * 5
+        took.clear()
+    world.unreachable = False
+    assert (await world.ask("/v1/chat/completions", chat("SCENARIO:text REPLY=x"))).status == 200

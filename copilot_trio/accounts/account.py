@@ -43,8 +43,8 @@ class Hosts(msgspec.Struct, frozen=True):
     copilot: str | None = None
 
 
-class CopilotToken(msgspec.Struct, frozen=True):
-    """Times are on Trio's clock, so a wrong or jumping wall clock does no harm."""
+class CopilotToken(msgspec.Struct):
+    """Times are on Trio's clock, so a wrong or jumping wall clock does no harm. Only ``refresh`` changes."""
 
     value: str
     expires: float
@@ -84,8 +84,9 @@ class Account:
         self.pool = pool
         self.session_id = secrets.token_hex(16)
         self.token: CopilotToken | None = None
-        self.token_lock = trio.Lock()  # single-flight: a second caller waits and finds the token
-        self.warning: AccountPaused | None = None
+        self.token_lock = trio.Lock()  # single-flight: a second caller waits and finds the token, or:
+        self.token_failure: ProxyError | None = None  # of the last exchange that failed; never raised itself
+        self.warning: AccountPaused | None = None  # never raised itself
         self.catalogue: Catalogue | None = None
         self.in_flight = 0
         self.no_websocket_until = float("-inf")  # upstream refused one lately
@@ -103,11 +104,20 @@ class Account:
         return self.record.status == "active" and self.warning is None
 
     def rest(self, seconds: float, why: ProxyError, *, model: str = "") -> None:
-        """Cool down, for one model or for all."""
-        self._resting[model] = (trio.current_time() + seconds, why)
+        """Cool down, for one model or for all. Of two cooldowns the one that ends later holds."""
+        until = trio.current_time() + seconds
+        if model not in self._resting or until > self._resting[model][0]:
+            self._resting[model] = (until, why.fresh())
+
+    def usable(self, model: str) -> bool:
+        """Whether it may be sent on for ``model`` right now; ``Accounts.check`` raises what forbids it."""
+        return self.ready and self.resting(model) is None
 
     def resting(self, model: str) -> tuple[float, ProxyError] | None:
-        """For how many more seconds it must not be used for ``model``, and why; None if it may be."""
+        """For how many more seconds it must not be used for ``model``, and why; None if it may be.
+
+        The reason is kept here: raise a fresh one.
+        """
         now = trio.current_time()
         self._resting = {key: (until, why) for key, (until, why) in self._resting.items() if until > now}
         found = [self._resting[key] for key in ("", model) if key in self._resting]

@@ -245,7 +245,7 @@ def _unauthorized(said: ErrorBody, body: bytes) -> Outcome:
         remedy="Run `copilot-trio auth` to sign in again.",
     )
     permanent = "Copilot Requests permission" in said.message or "Personal Access Token" in said.message
-    return Outcome(error, "account", "none" if permanent else "refresh_token")
+    return Outcome(error, "account", "none" if permanent else "refresh_token", DEFAULT_COOLDOWN)
 
 
 def _quota(said: ErrorBody, retry_after: float | None) -> Outcome:

@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from copilot_trio.errors import AccountPaused, NoAccount, QuotaExhausted, RateLimited, UpstreamOverloaded
+from copilot_trio.errors import AccountPaused, NoAccount, ProxyError, QuotaExhausted, RateLimited, UpstreamOverloaded
 
 from .account import Account
 from .outcome import Outcome
 
 Paused = Callable[[Account], None]
 """Told when GitHub warned about an account, so that it stays paused over a restart."""
+
+PASSING = (RateLimited, QuotaExhausted, UpstreamOverloaded)  # what waiting mends
 
 
 class Accounts:
@@ -31,7 +33,7 @@ class Accounts:
         """The account that requests go to: the first that is active. Raises ``AccountPaused`` or ``NoAccount``."""
         for account in self.accounts:
             if account.warning is not None:
-                raise account.warning  # what was its to answer does not move on to another (product.md §4.5)
+                raise account.warning.fresh()  # what was its to answer does not move on to another (product.md §4.5)
             if account.record.status == "active":
                 return account
         raise NoAccount("no account is ready", remedy="Run `copilot-trio auth` to sign in to GitHub.")
@@ -50,29 +52,45 @@ class Accounts:
     async def rested(self, account: Account, model: str = "") -> None:
         """Wait out a cooldown, of the account or of one model on it, if it is short enough.
 
-        Raises ``RateLimited`` with the time that is left; what no waiting mends is raised again as it was.
+        Raises what :meth:`check` does where there is no waiting, or no more of it.
         """
         waited = 0.0
         while (rest := account.resting(model)) is not None:
             seconds, why = rest
-            if not isinstance(why, RateLimited | QuotaExhausted | UpstreamOverloaded):
-                raise why
-            if waited + seconds > self._max_wait:
-                raise RateLimited(
-                    f"account {account.label} is cooling down for {seconds:.0f} s: {why.cause}",
-                    remedy="Nothing was sent.",
-                    retry_after=seconds,
-                    code=why.code,
-                )
+            if not isinstance(why, PASSING) or waited + seconds > self._max_wait:
+                break
             waited += seconds
             await trio.sleep(seconds)
-        if account.warning is not None:  # it came meanwhile
-            raise account.warning
+        self.check(account, model)
+
+    def check(self, account: Account, model: str = "") -> None:
+        """Raise what forbids sending on the account for the model right now; nothing where it is usable.
+
+        ``AccountPaused`` for a warning, ``NoAccount`` where it is disabled, ``RateLimited`` with the time that is left
+        of a cooldown; what no waiting mends is raised again as it was.
+        """
+        if account.warning is not None:
+            raise account.warning.fresh()
+        if not account.ready:
+            raise NoAccount(f"account {account.label} is disabled")
+        if (rest := account.resting(model)) is not None:
+            raise _cooling_down(account, *rest)
 
     def judge(self, account: Account, outcome: Outcome, model: str) -> None:
         """Let a refusal have its effect on the account that it came from."""
         if isinstance(outcome.error, AccountPaused):
-            account.warning = outcome.error
+            account.warning = outcome.error.fresh()
             self._on_paused(account)
         elif outcome.cooldown is not None and outcome.scope in {"model", "account"}:
             account.rest(outcome.cooldown, outcome.error, model=model if outcome.scope == "model" else "")
+
+
+def _cooling_down(account: Account, seconds: float, why: ProxyError) -> ProxyError:
+    if not isinstance(why, PASSING):
+        return why.fresh()
+    return RateLimited(
+        f"account {account.label} is cooling down for {seconds:.0f} s: {why.cause}",
+        remedy="Nothing was sent.",
+        retry_after=seconds,
+        code=why.code,
+    )

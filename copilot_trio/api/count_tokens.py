@@ -12,21 +12,27 @@ from copilot_trio.errors import ProxyError
 from copilot_trio.server.dispatch import announce
 from copilot_trio.server.exchange import Exchange
 from copilot_trio.server.router import Router
-from copilot_trio.tokens.exact import counts_exactly, exact_counter
+from copilot_trio.tokens.exact import counts_exactly
 from copilot_trio.tokens.ledger import TokenLedger
 from copilot_trio.tokens.read import read_prompt
 
+QUICK = 256 * 1024  # bytes that are counted on the event loop: some ms
+
 
 def add_routes(router: Router, accounts: Accounts, ledger: TokenLedger) -> None:
+    def count_now(body: bytes, model: str) -> int:
+        return ledger.count(read_prompt(body), model)
+
     async def count(exchange: Exchange) -> None:
         body = without_half_pairs(exchange.request.body)
         asked = peek(body, "messages").model
         exchange.note.model = asked[:100]
         announce(exchange)
         model = await _model(accounts, asked)
-        if counts_exactly(model):
-            await trio.to_thread.run_sync(exact_counter, model)  # the first time it loads tables for 0.2 s
-        counted = ledger.count(read_prompt(body), model)
+        if counts_exactly(model) or len(body) > QUICK:  # the first exact count loads tables for 0.2 s
+            counted = await trio.to_thread.run_sync(count_now, body, model)
+        else:
+            counted = count_now(body, model)
         await exchange.respond(200, msgspec.json.encode({"input_tokens": counted}))
 
     router.add_model_route("POST", "/messages/count_tokens", count)

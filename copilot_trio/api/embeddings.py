@@ -7,6 +7,7 @@ from copilot_trio.attempt import Attempts
 from copilot_trio.dialects.dialect import CHAT
 from copilot_trio.dialects.embeddings import EmbeddingsPlan, make_plan, read_request, tokens_in
 from copilot_trio.dialects.plan import Asked
+from copilot_trio.dialects.surrogates import without_half_pairs
 from copilot_trio.errors import ProxyError
 from copilot_trio.job import Job, Stopwatch, seed_of
 from copilot_trio.models.model import Model
@@ -22,7 +23,7 @@ INTENT = "copilot-panel"  # as VS Code's own embeddings (upstream.md §11.1)
 
 def add_routes(router: Router, attempts: Attempts, patience: float) -> None:
     async def embed(exchange: Exchange) -> None:
-        body = exchange.request.body
+        body = without_half_pairs(exchange.request.body)
         request = read_request(body)
         job = _job(exchange, request.model)
         announce(exchange)

@@ -14,7 +14,7 @@ from copilot_trio.dialects.responses.session import Asking, Noted, Session
 from copilot_trio.errors import ProxyError, UpgradeRequired
 from copilot_trio.job import seed_of
 from copilot_trio.relay import Relay
-from copilot_trio.server.dispatch import error_headers, logged
+from copilot_trio.server.dispatch import announce, error_headers, logged
 from copilot_trio.server.exchange import Exchange, Headers
 from copilot_trio.server.router import Router
 from copilot_trio.server.upgrade import check_handshake
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IDLE = 3600.0  # seconds between two requests
+GOING_AWAY, TOO_MANY = 1001, 1008  # close codes
+MAX_FRAME = 16 * 1024 * 1024  # bytes; a connection keeps the rest of the conversation
 WAITING = 4  # requests a client may send ahead; clients send one at a time
 
 
@@ -57,7 +59,7 @@ class FrameStream:
         if self.committed:
             await self.send(events)
         else:
-            await self.send_frame(error_frame(status, headers, body))
+            await self.send_frame(error_frame(status, [*headers, *self._exchange.extra_headers], body))
         self._end(status)
 
     async def send_frame(self, data: bytes) -> None:
@@ -95,6 +97,8 @@ class Connection:
             async with receive:
                 while (frame := await self._next(receive)) is not None:
                     await self._answer(frame)
+                else:
+                    self._socket.close_code = GOING_AWAY
             nursery.cancel_scope.cancel("idle")
 
     async def _next(self, receive: trio.MemoryReceiveChannel[bytes]) -> bytes | None:
@@ -109,6 +113,7 @@ class Connection:
             scope.cancel("the client left")
         except trio.WouldBlock:
             logger.info("a WebSocket client sent too many requests at once")
+            self._socket.close_code = TOO_MANY
             scope.cancel("too many requests")
 
     async def _answer(self, frame: bytes) -> None:
@@ -162,12 +167,13 @@ def add_routes(router: Router, relay: Relay, max_message: int, *, served: bool) 
         if not served:
             raise UpgradeRequired("Responses over WebSocket is switched off here", remedy="Use POST.")
         check_handshake(exchange.request)
+        announce(exchange)
 
         from copilot_trio.server.websocket import serve_websocket  # 40 ms and 2 MiB that many never need
 
         async def run(socket: Socket) -> None:
             await Connection(relay, exchange, socket, max_message).run()
 
-        await serve_websocket(exchange, max_message, run)
+        await serve_websocket(exchange, min(max_message, MAX_FRAME), run)
 
     router.add_model_route("GET", "/responses", open_session)

@@ -100,12 +100,13 @@ def _triggered(body: bytes) -> bytes:
         for value in top:
             if value.key == "stream":
                 edit.cut(top, value)
-            elif value.key == "input":
-                if splice.text_of(body, value)[:1] != b"[":
-                    raise BadRequest("`input` is not an array", param="input")
-                elements = splice.elements(body, value)
-                comma = b"," if elements else b""
-                edit.insert(value.end - 1, comma + TRIGGER)
+        given = next(value for value in reversed(top) if value.key == "input")
+        if splice.text_of(body, given)[:1] != b"[":
+            raise BadRequest("`input` is not an array", param="input")
+        items = splice.elements(body, given)
+        last = splice.member(body, items[-1], "type") if items else None
+        if splice.string_at(body, last) != "compaction_trigger":
+            edit.insert(given.end - 1, (b"," if items else b"") + TRIGGER)
         return edit.apply()
     except UNREADABLE_OR_ODD as error:
         raise BadRequest(f"the request body cannot be read: {error}") from None

@@ -16,6 +16,7 @@ from .chat import encode as chat_encode
 from .chat import error as chat_error
 from .chat import parse as chat_parse
 from .chat import render as chat_render
+from .chat.strict import mend_reply
 from .messages import decode as messages_decode
 from .messages import encode as messages_encode
 from .messages import error as messages_error
@@ -61,7 +62,7 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
     usage: Callable[[bytes], Usage | None]  # of a whole reply
     rename_events: Callable[[bytes, str], bytes] = rename_in_events
     rename_reply: Callable[[bytes, str], bytes] = rename_in_reply
-    pin_reply: Callable[[bytes, str], bytes] = lambda body, _: body
+    pin_reply: Callable[[bytes, str], bytes] = lambda body, _: body  # what a strict client needs in a whole reply
 
 
 CHAT = Dialect(
@@ -79,6 +80,7 @@ CHAT = Dialect(
     heartbeat=KEEP_ALIVE,
     watch=lambda _: ChatWatch(),
     usage=chat_usage,
+    pin_reply=lambda body, _: mend_reply(body),
 )
 MESSAGES = Dialect(
     name="messages",

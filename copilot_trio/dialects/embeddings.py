@@ -13,6 +13,7 @@ from copilot_trio.models.model import Model
 from copilot_trio.unreadable import UNREADABLE
 
 from . import splice
+from .passthrough import rename_in_reply
 from .plan import is_object
 from .splice import Splice
 
@@ -28,6 +29,7 @@ class EmbeddingsRequest(msgspec.Struct, frozen=True):
 class EmbeddingsPlan(msgspec.Struct, frozen=True):
     model: Model
     body: bytes
+    asked: str  # the model as the client named it
     base64: bool  # the client wants its vectors packed
     betas: str | None = None
 
@@ -42,7 +44,8 @@ class EmbeddingsPlan(msgspec.Struct, frozen=True):
         """Raises ``UpstreamError``."""
         if not is_object(body):
             raise UpstreamError("upstream's answer is no JSON object")
-        return packed(body) if self.base64 else body
+        shown = body if self.asked == self.model.id else rename_in_reply(body, self.asked)
+        return packed(shown) if self.base64 else shown
 
 
 _decode_request = msgspec.json.Decoder(EmbeddingsRequest).decode
@@ -51,6 +54,7 @@ _decode_request = msgspec.json.Decoder(EmbeddingsRequest).decode
 def read_request(body: bytes) -> EmbeddingsRequest:
     """Raises ``BadRequest`` for what the endpoint cannot answer."""
     try:
+        body.decode()  # msgspec checks only what it reads
         request = _decode_request(body)
         given = msgspec.json.decode(request.input, type=str | list[msgspec.Raw]) if bytes(request.input) else None
     except UNREADABLE as error:
@@ -81,7 +85,7 @@ def make_plan(body: bytes, request: EmbeddingsRequest, model: Model) -> Embeddin
             edit.replace(value, b"[" + splice.text_of(body, value) + b"]")
         elif value.key == "encoding_format":
             edit.cut(top, value)  # whether upstream knows base64 is unsure; floats it does
-    return EmbeddingsPlan(model, edit.apply() if edit else body, request.encoding_format == "base64")
+    return EmbeddingsPlan(model, edit.apply() if edit else body, request.model, request.encoding_format == "base64")
 
 
 class _Vector(msgspec.Struct):

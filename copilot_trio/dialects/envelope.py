@@ -88,7 +88,7 @@ def peek(body: bytes, dialect: DialectName = "chat") -> Envelope:
     if not form.model:
         raise BadRequest("the request names no model", remedy="GET /v1/models lists them.", param="model")
     of_responses = dialect == "responses" or (
-        dialect == "chat" and isinstance(form.input, list) and not isinstance(form.messages, list)
+        dialect == "chat" and form.input is not None and not isinstance(form.messages, list)
     )
     return Envelope(
         form.model,

@@ -119,6 +119,8 @@ RULES: tuple[Rule, ...] = (
     Rule("cache_control, more than 4", MESSAGES, "refused", "upstream.md §10.1",
          ("messages", "system", "tools"), (b'"cache_control"',), messages.too_many_marks),
 
+    Rule("input", CHAT, "of another API; some clients send it beside messages", "clients.md §7", ("input",), (),
+         _cut("input")),
     Rule("cache_control", CHAT, "unknown; Copilot's name is copilot_cache_control", "clients.md §5.2, upstream.md §7.1",
          ("messages", "tools", "cache_control"), (), chat.cache_control),
     Rule("reasoning_content", CHAT, "unknown; Copilot's name is reasoning_text", "clients.md §5.2, upstream.md §7.1",

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from copilot_trio.errors import StreamTruncated
+from copilot_trio.errors import StreamTruncated, UpstreamError
 from copilot_trio.sse import MAX_EVENT_SIZE, last_boundary
 from copilot_trio.turn import Usage
 from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
@@ -44,6 +44,7 @@ class Watch(Protocol):
     ended: bool  # the answer came to its end
     complete: bool  # the terminal event was seen: what follows says nothing
     failed: bool  # an error event was seen, which ends a stream too
+    failure: bytes  # that event's JSON
 
     def look(self, block: bytes, /) -> bytes: ...
     def ending(self) -> bytes: ...
@@ -68,6 +69,10 @@ class Passthrough:
     def usage(self) -> Usage | None:
         return self._watch.usage
 
+    @property
+    def failure(self) -> bytes:
+        return self._watch.failure
+
     def feed(self, chunk: bytes) -> bytes:
         block = self._rest + chunk if self._rest else chunk
         end = last_boundary(block)
@@ -91,7 +96,11 @@ class Passthrough:
             error = StreamTruncated("upstream closed the stream before the end of the answer")
             error.partial = ending
             raise error
-        return ending + self._watch.ending()
+        try:
+            return ending + self._watch.ending()
+        except UpstreamError as error:
+            error.partial = ending
+            raise
 
     def _pass(self, block: bytes) -> bytes:
         shown = self._watch.look(block)
@@ -103,6 +112,7 @@ class ChatWatch:
         self.usage: Usage | None = None
         self.ended = False
         self.failed = False
+        self.failure = b""
         self.complete = False
         self._strict = StrictChunks()
 
@@ -127,7 +137,8 @@ class ChatWatch:
             except UNREADABLE:
                 continue
             self.usage = usage_of(chunk) or self.usage
-            self.failed = self.failed or (chunk.error is not None and not chunk.choices)
+            if chunk.error is not None and not chunk.choices:
+                self.failed, self.failure = True, data
 
 
 def _is_ordinary(block: bytes) -> bool:
@@ -152,6 +163,7 @@ class MessagesWatch:
         self.usage: Usage | None = None
         self.ended = False
         self.failed = False
+        self.failure = b""
         self.complete = False
 
     def look(self, block: bytes) -> bytes:
@@ -172,7 +184,7 @@ class MessagesWatch:
             if event.type == "message_stop":
                 self.ended = self.complete = True
             elif event.type == "error":
-                self.failed = True
+                self.failed, self.failure = True, data
             elif event.message is not None and event.message.usage is not None:
                 self.usage = merge_usage(Usage(), event.message.usage, None)
             elif event.usage is not None:

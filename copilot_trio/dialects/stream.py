@@ -44,6 +44,8 @@ class BodyRelay(Protocol):
     @property
     def usage(self) -> Usage | None: ...
     @property
+    def failure(self) -> bytes: ...  # the JSON of an error event that was handed on
+    @property
     def complete(self) -> bool: ...  # the terminal event was seen: what follows says nothing
     def feed(self, chunk: bytes, /) -> bytes: ...
     def finish(self) -> bytes: ...
@@ -59,6 +61,7 @@ class StreamTranslator:
         self._reshape = reshape
         self.usage: Usage | None = None
         self.complete = False
+        self.failure = b""  # a failure is raised here
 
     def feed(self, chunk: bytes) -> bytes:
         try:

@@ -78,16 +78,20 @@ class TokenSource:
         """A token that is still good, and not ``instead_of``, which upstream refused.
 
         Raises ``AccountRejected``, ``AccountPaused``, ``RateLimited``, ``UpstreamError``. A refresh that fails
-        while the old token is valid is logged, not raised.
+        while the old token is valid is logged, not raised. Who waits for an exchange that fails shares its failure:
+        to dial again for each of them would make the last one wait as often as there are others.
         """
         if (found := self._usable(account, instead_of)) is not None:
             return found
+        before = account.token_failure
         async with account.token_lock:
             if (found := self._usable(account, instead_of)) is not None:
                 return found
             try:
+                if account.token_failure is not None and account.token_failure is not before:
+                    raise account.token_failure.fresh()
                 account.token = await self._exchange(account)
-            except (RateLimited, UpstreamError) as error:
+            except UpstreamError as error:
                 old = account.token
                 if isinstance(error, AccountRejected) or old is None or old is instead_of:
                     raise
@@ -96,7 +100,8 @@ class TokenSource:
                 logger.warning(
                     "%s: the token could not be refreshed, the old one still holds: %s", account.label, error
                 )
-                account.token = msgspec.structs.replace(old, refresh=trio.current_time() + SKEW)
+                old.refresh = trio.current_time() + SKEW  # the same object: who was refused it is not given it again
+                return old
             return account.token
 
     def _usable(self, account: Account, instead_of: CopilotToken | None) -> CopilotToken | None:
@@ -106,13 +111,20 @@ class TokenSource:
         return token
 
     async def _exchange(self, account: Account) -> CopilotToken:
+        try:
+            return await self._ask(account)
+        except ProxyError as error:
+            account.token_failure = error.fresh()
+            raise
+
+    async def _ask(self, account: Account) -> CopilotToken:
         if account.warning is not None:
-            raise account.warning
+            raise account.warning.fresh()
         url = f"{account.hosts.github_api}/copilot_internal/v2/token"
         try:
             body = await _get(account, url, self._identity)
         except AccountPaused as warning:
-            self._on_warning(account, warning)
+            self._on_warning(account, warning.fresh())
             raise
         except (RateLimited, AccountRejected) as error:
             # GitHub's limits are obeyed like Copilot's, and a credential that it refuses is not tried at every request.

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 import trio
 
-from copilot_trio.errors import ModelNotFound, UpstreamError
+from copilot_trio.errors import ModelNotFound, ProxyError, UpstreamError
 from copilot_trio.unreadable import UNREADABLE
 
 from .mapping import closest, resolve
@@ -31,6 +31,7 @@ class Catalogue:
         self._fetch = fetch
         self._mapping = mapping
         self._lock = trio.Lock()
+        self._failure: ProxyError | None = None  # of the last fetch that failed its caller; never raised itself
         self._models: dict[str, Model] = {}
         self._unusable: frozenset[str] = frozenset()
         self._stale = float("-inf")
@@ -58,6 +59,11 @@ class Catalogue:
         if found is None:
             raise self._missing(asked, target)
         return self._models[found]
+
+    def known(self, asked: str) -> Model | None:
+        """What :meth:`look_up` finds in the list at hand, however old it is; upstream is not asked for another."""
+        _, found = resolve(asked, self._mapping, self._models, self._unusable)
+        return None if found is None else self._models[found]
 
     async def find(self, asked: str, kind: str = "chat") -> Model:
         """The model to send a request of this ``kind`` (``chat`` or ``embeddings``) to, if upstream will have it.
@@ -96,15 +102,20 @@ class Catalogue:
         self._stale = self._tried + RETRY
 
     async def _refresh(self) -> None:
+        """Who waits for a fetch that fails shares its failure, as with a token."""
         if trio.current_time() < self._stale:
             return
+        before = self._failure
         async with self._lock:
             if trio.current_time() < self._stale:
                 return
+            if self._failure is not None and self._failure is not before:
+                raise self._failure.fresh()
             try:
                 models = _parse(await self._fetch())
-            except UpstreamError as error:
-                if not self._models:
+            except ProxyError as error:
+                if not self._models or not isinstance(error, UpstreamError):
+                    self._failure = error.fresh()
                     raise
                 logger.warning("the model list could not be refreshed, the old one is used: %s", error)
                 self._stale = trio.current_time() + RETRY

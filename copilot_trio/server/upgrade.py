@@ -8,9 +8,11 @@ from copilot_trio.errors import BadRequest, UpgradeRequired
 
 from .exchange import Request
 
+WRITE_SIZE = 256 * 1024
+
 
 class UpgradedStream(trio.abc.Stream):
-    """``send_timeout``: seconds for one write to a peer that has stopped reading."""
+    """``send_timeout``: seconds for 256 KiB to a peer that has stopped reading."""
 
     def __init__(self, stream: trio.abc.Stream, beginning: bytes, send_timeout: float) -> None:
         self._stream = stream
@@ -27,11 +29,12 @@ class UpgradedStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Raises ``trio.BrokenResourceError`` too where the peer does not read."""
-        with trio.move_on_after(self._send_timeout) as scope:
-            await self._stream.send_all(data)
-        if scope.cancelled_caught:
-            await trio.aclose_forcefully(self._stream)
-            raise trio.BrokenResourceError("the peer stopped reading")
+        for start in range(0, len(data), WRITE_SIZE):  # slow is not stopped
+            with trio.move_on_after(self._send_timeout) as scope:
+                await self._stream.send_all(data if len(data) <= WRITE_SIZE else data[start : start + WRITE_SIZE])
+            if scope.cancelled_caught:
+                await trio.aclose_forcefully(self._stream)
+                raise trio.BrokenResourceError("the peer stopped reading")
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()

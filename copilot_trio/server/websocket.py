@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from wsproto.utilities import LocalProtocolError
 
 from .exchange import Exchange
 from .upgrade import UpgradedStream
@@ -13,12 +15,17 @@ from .upgrade import UpgradedStream
 HANDSHAKE = 10.0  # seconds
 CLOSE = 2.0
 READ_SIZE = 64 * 1024
+GOING_AWAY = 1001
+POLICY_VIOLATION = 1008
+
+logger = logging.getLogger(__name__)
 
 
 class Socket:
-    """Messages in and out, as bytes."""
+    """Messages in and out, as bytes. ``close_code`` is what the client is told at the end."""
 
     def __init__(self, connection: WebSocketConnection) -> None:
+        self.close_code = 1000
         self._connection = connection
 
     async def send(self, message: bytes) -> None:
@@ -40,15 +47,21 @@ class Socket:
 async def serve_websocket(exchange: Exchange, max_message: int, run: Callable[[Socket], Awaitable[None]]) -> None:
     """Upgrade, and ``run`` until it returns; then the WebSocket is closed. ``max_message`` is in characters."""
     stream = await exchange.upgrade()
-    async with trio.open_nursery() as nursery:
-        socket = await _shake_hands(exchange, stream, nursery, max_message)
-        if socket is not None:
-            try:
-                await run(Socket(socket))
-            finally:
-                with trio.move_on_after(CLOSE, shield=True):
-                    await socket.aclose()
-        nursery.cancel_scope.cancel("done")
+    try:
+        async with trio.open_nursery() as nursery:
+            connection = await _shake_hands(exchange, stream, nursery, max_message)
+            if connection is not None:
+                socket = Socket(connection)
+                code = GOING_AWAY
+                try:
+                    await run(socket)
+                    code = socket.close_code
+                finally:
+                    with trio.move_on_after(CLOSE, shield=True):
+                        await connection.aclose(code)
+            nursery.cancel_scope.cancel("done")
+    except* (LocalProtocolError, ConnectionClosed):  # the library's own task, at a ping that comes while we close
+        logger.debug("the WebSocket ended untidily")
 
 
 async def _shake_hands(

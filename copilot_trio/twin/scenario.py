@@ -263,10 +263,13 @@ def _scripted(prompt: Prompt, words: Words) -> Plan:
     wanted = members(calls[words.step])
     name = str(wanted.get("name", ""))
     tool = tooling.find(prompt.tools, [name])
+    arguments, text = members(wanted.get("args")), str(wanted["input"]) if "input" in wanted else None
+    if text is not None and tool is not None and tool.kind != "custom":  # a freeform tool that was made a function
+        arguments, text = {next(iter(members(tool.schema.get("properties"))), "input"): text}, None
     call = Call(
         name=name,
-        arguments=members(wanted.get("args")),
-        text=str(wanted["input"]) if "input" in wanted else None,
+        arguments=arguments,
+        text=text,
         namespace=str(wanted.get("ns", "")) or (tool.namespace if tool else ""),
     )
     return Plan(blocks=(call,), stop="tool")

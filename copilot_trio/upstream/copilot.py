@@ -79,6 +79,8 @@ class Copilot:
         if call.websocket and trio.current_time() >= account.no_websocket_until:
             try:
                 async with self._send_frame(account, call, token, headers) as answer:
+                    if answer.status != 200:
+                        raise await _refusal(answer)
                     yield answer
                 return
             except NoWebSocket as error:

@@ -22,7 +22,7 @@ from .connection import IdlePlaces, StaleConnection, UpstreamConnection
 from .network import Dial, NetworkBackend
 
 if TYPE_CHECKING:
-    from .websocket import FrameAnswer
+    from .websocket import UpgradeAnswer
 
 KEEPALIVE_EXPIRY = 50.0  # seconds; below the 60 that upstream's balancers grant an idle connection
 CLOSE_TIMEOUT = 2.0
@@ -180,8 +180,8 @@ class AccountPool:
                 await self._close_if_drained(pool)
 
     @asynccontextmanager
-    async def send_frame(self, url: str, headers: HeaderList, frame: bytes) -> AsyncIterator[Answer | FrameAnswer]:
-        """One request over a WebSocket of its own, dialled as the pool dials. Raises as that does."""
+    async def send_frame(self, url: str, headers: HeaderList, frame: bytes) -> AsyncIterator[UpgradeAnswer]:
+        """One request over a WebSocket of its own, dialled as the pool dials. Raises as ``websocket.send_frame`` does."""
         from .websocket import send_frame  # 40 ms and 2 MiB that most never need
 
         context = self._ssl_context() if url.startswith("https") else None

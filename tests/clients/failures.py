@@ -22,8 +22,9 @@ MOST = {
     "claude-code": USUAL | {"400": 6, "404": 2, "errmid": 3, "cut": 3},
     # Heeds no hint; only 400 and 401, which is our 502, and a context that is too long end it at once.
     "codex": USUAL | {"403": 6, "404": 6, "500": 6, "503": 6, "529": 6, "errmid": 6, "cut": 6},
-    # Heeds no hint for 5xx either: six tries, and three for the title. Compacts a context that is too long.
-    "opencode": USUAL | {"500": 8, "503": 8, "529": 8, "errmid": 6, "cut": 6, "context": 2},
+    # Heeds no hint for 5xx either: six tries, and three for the title. Compacts a context that is too long. Both of its
+    # calls may meet the 401.
+    "opencode": USUAL | {"401": 3, "500": 8, "503": 8, "529": 8, "errmid": 6, "cut": 6, "context": 2},
     "cursor": USUAL | {"500": 1, "503": 1, "529": 1},  # as our agent asks: once
 }
 # Claude Code keeps the reason of a 404 to itself.

@@ -48,7 +48,8 @@ def test_text(client: openai.OpenAI, model: str) -> None:
 
 def test_stream(client: openai.OpenAI, model: str) -> None:
     arrived: list[float] = []
-    text, last = "", None
+    text = ""
+    last: Any = None
     for event in create(client, model, "SCENARIO:stream REPLY=s", stream=True):
         if event.type == "response.output_text.delta":
             text += event.delta

@@ -85,6 +85,14 @@ class StrictChunks:
         return number
 
 
+def mend_reply(body: bytes) -> bytes:
+    """A whole reply, which Copilot sends without ``object`` too (upstream.md §7.2)."""
+    start = body.find(b"{")
+    if start < 0 or b'"object"' in body:
+        return body
+    return b'%b"object":"chat.completion",%b' % (body[: start + 1], body[start + 1 :])
+
+
 def _elements(data: bytes, of: splice.Value, name: str) -> list[splice.Value]:
     found = splice.member(data, of, name)
     return [] if found is None else splice.elements(data, found)

@@ -16,7 +16,7 @@ TYPES: dict[Kind, str] = {
     "paused": "permission_error",
     "not_found": "not_found_error",
     "model_not_found": "not_found_error",
-    "no_account": "overloaded_error",
+    "no_account": "api_error",  # Claude Code tries again whatever says overloaded, hint or not
     "upstream": "api_error",
     "account_rejected": "api_error",
     "timeout": "timeout_error",
@@ -34,7 +34,7 @@ BY_STATUS = {
     413: "request_too_large",
     500: "api_error",
     502: "api_error",
-    503: "overloaded_error",
+    503: "api_error",
     504: "timeout_error",
     529: "overloaded_error",
 }

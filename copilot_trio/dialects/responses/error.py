@@ -38,8 +38,9 @@ _encode = msgspec.json.Encoder().encode
 
 def code_of(error: ProxyError) -> str:
     """Upstream's own code where it is one of these, else by kind."""
-    known = error.code if error.code in set(CODES.values()) else None
-    return known or CODES.get(error.kind, "server_error")
+    if error.code in set(CODES.values()):
+        return str(error.code)
+    return CODES.get(error.kind) or (OTHERWISE if error.final else "server_error")
 
 
 def render_stream_error(error: ProxyError, seed: str = "") -> bytes:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 import msgspec
 
 from copilot_trio.dialects import splice
+from copilot_trio.dialects.surrogates import without_half_pairs
 from copilot_trio.errors import BadRequest, TooLarge
 from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
 
@@ -44,6 +45,7 @@ class Session:
 
     def read(self, frame: bytes) -> Asking | None:
         """A request, or None for a frame that wants no answer. Raises ``BadRequest`` and ``TooLarge``."""
+        frame = without_half_pairs(frame)
         try:
             head = _decode_head(frame)
         except UNREADABLE as error:
@@ -90,8 +92,11 @@ class Session:
         """``output``: the items of the answer, as the client got them."""
         self._items[response_id] = _joined(items, *output)
         self._items.move_to_end(response_id)
-        while len(self._items) > REMEMBERED:
+        while len(self._items) > REMEMBERED or (len(self._items) > 1 and self._size() > self._max_size):
             self._items.popitem(last=False)
+
+    def _size(self) -> int:
+        return sum(map(len, self._items.values()))
 
 
 def _elements(frame: bytes, given: splice.Value) -> bytes:

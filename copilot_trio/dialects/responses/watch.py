@@ -10,7 +10,6 @@ from copilot_trio.turn import Usage
 from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
 
 from .decode import ERRORS, failure_of
-from .error import render_stream_error
 from .pins import IdPins
 from .wire_out import Failure, Kind, Response, StreamEvent, usage_of
 
@@ -26,29 +25,38 @@ _encode = msgspec.json.Encoder().encode
 class ResponsesWatch:
     """A ``Watch``. ``note`` and ``complete`` serve for WebSocket frames too.
 
-    After a bare ``error`` event comes a ``response.failed`` of ours: Codex passes the former over (clients.md §4.5).
+    A bare ``error`` event is held back, and raised at the end: Codex passes it over and obeys ``response.failed`` alone
+    (clients.md §4.5), which is what it becomes.
     """
 
     def __init__(self, seed: str) -> None:
         self.usage: Usage | None = None
         self.ended = False
         self.failed = False
+        self.failure = b""
         self.complete = False
-        self._seed = seed
         self._pins = IdPins(seed)
         self._error: UpstreamError | None = None  # told by an event that is no ``response.failed``
 
     def look(self, block: bytes) -> bytes:
         lines = block.splitlines(keepends=True)
+        begin = 0  # of the event
         for at, line in enumerate(lines):
             if line.startswith(b"data:"):
                 lines[at] = self._pins.pin_delta(line) or self._other(line)
-            elif not self.failed and line.startswith((b"event: error", b"event:error")):
+            elif not self.failed and line.rstrip() in {b"event: error", b"event:error"}:
                 self._fail(Failure())
-        return b"".join(lines)
+            elif not line.strip():
+                if self._error is not None:
+                    return b"".join(lines[:begin])  # nothing follows
+                begin = at + 1
+        return b"".join(lines if self._error is None else lines[:begin])
 
     def ending(self) -> bytes:
-        return render_stream_error(self._error, self._seed) if self._error else b""
+        """Raises the ``UpstreamError`` that a bare ``error`` event told of."""
+        if self._error is not None:
+            raise self._error
+        return b""
 
     def _fail(self, failure: Failure) -> None:
         self.failed = self.complete = True
@@ -73,6 +81,7 @@ class ResponsesWatch:
             self.ended = self.complete = True
         elif event.type in _FAILED:
             self.failed = self.complete = True
+            self.failure = data
             self._error = None
         elif event.type in ERRORS and (self._error is not None or not self.failed):
             self._fail(event.error or Failure(event.code, event.message))
