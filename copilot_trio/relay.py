@@ -13,6 +13,7 @@ import trio
 
 from copilot_trio.accounts.account import Account, Answer
 from copilot_trio.accounts.frame import classify_frame
+from copilot_trio.dialects import splice
 from copilot_trio.dialects.dialect import Dialect
 from copilot_trio.dialects.gate import GateSettings
 from copilot_trio.dialects.plan import Plan, make_plan
@@ -25,6 +26,7 @@ from copilot_trio.server.exchange import Exchange, Headers
 from copilot_trio.tokens.ledger import TokenLedger
 from copilot_trio.tokens.read import read_prompt
 from copilot_trio.turn import Turn
+from copilot_trio.unreadable import UNREADABLE_OR_ODD
 from copilot_trio.upstream.copilot import passed_on
 
 from .attempt import Attempts
@@ -163,7 +165,7 @@ class Relay:
             job.note.error = "internal"
             return ProxyError("the proxy failed; its log says more", cost="unknown")
         if self._failures:  # hashing a long prompt is not for every request
-            self._failures.pop(hash(job.asked.body), None)
+            self._failures.pop(_key_of(job), None)
         return None
 
     def _plan(self, job: Job, model: Model) -> Plan:
@@ -199,7 +201,7 @@ class Relay:
         """One retry of a failure that cost is the client's choice; the second identical failure says stop."""
         if error.cost == "none" or error.status < 500:
             return False
-        key, failure = hash(job.asked.body), (error.status, error.code)
+        key, failure = _key_of(job), (error.status, error.code)
         seen = self._failures.get(key) == failure
         self._failures[key] = failure
         self._failures.move_to_end(key)
@@ -222,6 +224,17 @@ async def read_whole(job: Job, answer: Answer, patience: float) -> bytes:
     if silence.scope.cancelled_caught:
         raise UpstreamTimeout(f"upstream fell silent for {patience:.0f} s")
     return bytes(body)
+
+
+def _key_of(job: Job) -> int:
+    """Of one prompt: what stands around it, Codex's metadata for one, is another at each try."""
+    asked = job.asked
+    try:
+        prompt = splice.member(asked.body, splice.whole(asked.body), asked.dialect.prompt_field)
+    except UNREADABLE_OR_ODD:
+        prompt = None
+    text = asked.body if prompt is None else splice.text_of(asked.body, prompt)
+    return hash((asked.model, text))
 
 
 def check_type(answer: Answer, wanted: str) -> None:

@@ -203,7 +203,7 @@ async def test_a_warning_ends_the_wait_for_a_cooldown() -> None:
 
     async def warn() -> None:
         await trio.sleep(10)
-        accounts.judge(only, limited(25), "m")
+        accounts.judge(only, limited(15), "m")
         accounts.judge(only, classify(403, {}, b"spammy_user", now=0), "m")
 
     async with trio.open_nursery() as nursery:

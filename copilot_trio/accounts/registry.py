@@ -55,7 +55,7 @@ class Accounts:
         Raises what :meth:`check` does where there is no waiting, or no more of it.
         """
         waited = 0.0
-        while (rest := account.resting(model)) is not None:
+        while account.ready and (rest := account.resting(model)) is not None:
             seconds, why = rest
             if not isinstance(why, PASSING) or waited + seconds > self._max_wait:
                 break

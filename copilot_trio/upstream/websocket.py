@@ -171,12 +171,12 @@ async def send_frame(
         raise failure
     if crash is None:
         return
-    error = _first(crash)
+    cause = _first(crash)
     if asked:
-        raise StreamTruncated(f"upstream broke the WebSocket's protocol: {error}") from error
-    if not isinstance(error, ConnectionRejected):
-        raise NoWebSocket(f"the WebSocket's handshake failed: {error}") from error
-    yield _refused(error)
+        raise StreamTruncated(f"upstream broke the WebSocket's protocol: {cause}") from cause
+    if not isinstance(cause, ConnectionRejected):
+        raise NoWebSocket(f"the WebSocket's handshake failed: {cause}") from cause
+    yield _refused(cause)
 
 
 async def _dialled(dial: Dial, context: ssl.SSLContext | None, url: str, timeout: float) -> trio.abc.Stream:

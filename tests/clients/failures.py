@@ -20,8 +20,8 @@ USUAL = {"400": 1, "401": 2, "403": 1, "404": 1, "500": 2, "503": 2, "529": 2, "
 MOST = {
     # Takes off its betas one by one at any 400, and asks again without streaming after a 404 or a broken stream.
     "claude-code": USUAL | {"400": 6, "404": 2, "errmid": 3, "cut": 3},
-    # Heeds no hint; only 400 and 401, which is our 502, and a context that is too long end it at once.
-    "codex": USUAL | {"403": 6, "404": 6, "500": 6, "503": 6, "529": 6, "errmid": 6, "cut": 6},
+    # Heeds no hint but what a failed response says: the second identical failure ends it.
+    "codex": USUAL | {"errmid": 2, "cut": 2},
     # Heeds no hint for 5xx either: six tries, and three for the title. Compacts a context that is too long. Both of its
     # calls may meet the 401.
     "opencode": USUAL | {"401": 3, "500": 8, "503": 8, "529": 8, "errmid": 6, "cut": 6, "context": 2},
