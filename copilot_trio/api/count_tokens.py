@@ -28,7 +28,7 @@ def add_routes(router: Router, accounts: Accounts, ledger: TokenLedger) -> None:
         asked = peek(body, "messages").model
         exchange.note.model = asked[:100]
         announce(exchange)
-        model = await _model(accounts, asked)
+        model = _model(accounts, asked)
         if counts_exactly(model) or len(body) > QUICK:  # the first exact count loads tables for 0.2 s
             counted = await trio.to_thread.run_sync(count_now, body, model)
         else:
@@ -38,11 +38,11 @@ def add_routes(router: Router, accounts: Accounts, ledger: TokenLedger) -> None:
     router.add_model_route("POST", "/messages/count_tokens", count)
 
 
-async def _model(accounts: Accounts, asked: str) -> str:
+def _model(accounts: Accounts, asked: str) -> str:
     """The model that replies were counted for. One that nobody offers is estimated all the same (product.md §6)."""
     try:
         catalogue = accounts.preferred().catalogue
-        found = None if catalogue is None else await catalogue.look_up(asked)
     except ProxyError:
         return asked
+    found = None if catalogue is None else catalogue.known(asked)
     return asked if found is None else found.id
