@@ -7,6 +7,7 @@ needs no code: a client that leaves cancels all of this, and leaving ``Copilot.s
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Container
 from typing import Protocol, Self, TypeVar
 
@@ -17,7 +18,7 @@ from copilot_trio.accounts.frame import STATUS_OF, classify_frame
 from copilot_trio.accounts.outcome import Outcome, Refusal, Repair
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.dialects.repair import without_encrypted, without_item_ids, without_thinking
-from copilot_trio.errors import AccountPaused, NoAccount, RateLimited, UpstreamError
+from copilot_trio.errors import AccountPaused, NoAccount, RateLimited, UpstreamError, UpstreamRefused
 from copilot_trio.models.catalogue import Catalogue
 from copilot_trio.models.model import Model, explain_refusal
 from copilot_trio.models.queue import ModelQueues
@@ -26,6 +27,8 @@ from copilot_trio.upstream.copilot import Call, Copilot
 from .job import Job
 
 logger = logging.getLogger(__name__)
+
+_THINKING = re.compile(r"reasoning|thinking|effort", re.IGNORECASE)
 
 ROUNDS = 3  # cooldowns that may begin while a request waits for its place
 BODY_REPAIRS: dict[Repair, Callable[[bytes], bytes]] = {
@@ -49,6 +52,7 @@ class Sendable(Protocol):
     @property
     def betas(self) -> str | None: ...
     def with_body(self, body: bytes, /) -> Self: ...
+    def without_additions(self) -> Self | None: ...
 
 
 PlanT = TypeVar("PlanT", bound=Sendable)
@@ -61,6 +65,7 @@ class Attempts:
 
     def __init__(self, accounts: Accounts, copilot: Copilot, queues: ModelQueues, *, websocket: bool = False) -> None:
         self._websocket = websocket
+        self.refuse_thinking: set[tuple[str, str]] = set()  # model and endpoint, where what we add is not accepted
         self._accounts = accounts
         self._copilot = copilot
         self._queues = queues
@@ -102,6 +107,12 @@ class Attempts:
                 return await self._send(account, plan, token, job, carry)
             except Refusal as refusal:
                 outcome = refusal.outcome
+            plain = plan.without_additions() if _is_about_thinking(outcome) else None
+            if plain is not None:  # it was our doing, and is to be no more
+                logger.info("%s: %s takes no thinking from us: %s", account.label, found.id, outcome.error.cause)
+                self.refuse_thinking.add((found.id, plan.endpoint))
+                plan = plain
+                continue
             repair = _next_repair(outcome.repair, repaired, plan.body)
             if repair == "none":
                 self.judge(account, outcome, plan.model.id)
@@ -166,6 +177,11 @@ class Attempts:
 
 def _is_known(error: UpstreamError) -> bool:
     return error.kind == "upstream" and (error.code or "").partition(":")[0] in STATUS_OF
+
+
+def _is_about_thinking(outcome: Outcome) -> bool:
+    refused = isinstance(outcome.error, UpstreamRefused) and outcome.error.status == 400
+    return refused and outcome.repair == "none" and _THINKING.search(outcome.error.cause) is not None
 
 
 def _next_repair(repair: Repair, done: Container[Repair], body: bytes) -> Repair:

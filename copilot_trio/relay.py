@@ -170,6 +170,8 @@ class Relay:
 
     def _plan(self, job: Job, model: Model) -> Plan:
         plan = make_plan(job.asked, model, self._settings.gate)
+        if plan.thinking_added and (model.id, plan.endpoint) in self._attempts.refuse_thinking:
+            plan = plan.without_additions() or plan
         job.note.thinking = job.note.thinking or plan.thinking_added
         return plan
 

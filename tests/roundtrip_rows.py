@@ -125,9 +125,12 @@ def image(**source: Any) -> Json:
 MARK = {"type": "ephemeral"}
 
 
+NEXT = {"role": "user", "content": "And now?"}
+
+
 def later(request: Json) -> Json:
     """The same with an answer and another question: the newest message is marked whether a client asks or not."""
-    return request | {"messages": [*request["messages"], {"role": "assistant", "content": "Yes."}, SAYS]}
+    return request | {"messages": [*request["messages"], {"role": "assistant", "content": "Yes."}, NEXT]}
 
 
 PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0x"}
@@ -152,13 +155,13 @@ OF_MESSAGES: tuple[Row, ...] = (
     changed("messages[system].output_config",
             {"messages": [USER, {"role": "system", "content": "words", "output_config": HERE}]}, {"effort": "low"}),
     Row("content[text].text", ask(text(text=HERE))),
-    changed("content[text].cache_control", ask(text(cache_control=HERE)), MARK, models=CLAUDE),
+    changed("content[text].cache_control", later(ask(text(cache_control=HERE))), MARK, models=CLAUDE),
     Row("content[text].citations", say(text(citations=[{"type": "char_location", "cited_text": HERE}]))),
     Row("content[image].source.data", ask(image(**PNG | {"data": HERE}))),
     Row("content[image].source.media_type", ask(image(**PNG | {"media_type": HERE})), f"image/{WORD}"),
     Row("content[image].source.url", ask(image(type="url", url=HERE)), URL),
     Row("content[image].source.file_id", ask(image(type="file", file_id=HERE))),
-    changed("content[image].cache_control", ask({**image(**PNG), "cache_control": HERE}), MARK, models=CLAUDE),
+    changed("content[image].cache_control", later(ask({**image(**PNG), "cache_control": HERE})), MARK, models=CLAUDE),
     changed("content[].cache_control.ttl", ask(text(cache_control=MARK | {"ttl": HERE})), "1h", models=CLAUDE),
     changed("content[image].transformations", ask({**image(**PNG), "transformations": HERE}), {"crop": {"x": 1}}),
     Row("content[document].source.data, base64", ask(document(PDF | {"data": HERE}))),
@@ -177,7 +180,7 @@ OF_MESSAGES: tuple[Row, ...] = (
     Row("content[document].context", ask(document(PLAIN_TEXT, context=HERE))),
     Row("content[document].context, of a PDF", ask(document(PDF, context=HERE))),
     changed("content[document].citations", ask(document(PLAIN_TEXT, citations=HERE)), {"enabled": True}),
-    changed("content[document].cache_control", ask(document(PLAIN_TEXT, cache_control=HERE)), MARK, models=CLAUDE),
+    changed("content[document].cache_control", later(ask(document(PLAIN_TEXT, cache_control=HERE))), MARK, models=CLAUDE),
     Row("content[search_result].content", ask({"type": "search_result", "source": "s", "content": [text(text=HERE)]})),
     Row("content[search_result].source", ask({"type": "search_result", "source": HERE, "content": [text()]})),
     Row("content[search_result].title", ask({"type": "search_result", "title": HERE, "content": [text()]})),
@@ -214,7 +217,7 @@ OF_MESSAGES: tuple[Row, ...] = (
     Row("content[tool_result].content[tool_reference].tool_name",
         tell({"content": [{"type": "tool_reference", "tool_name": HERE}]})),
     changed("content[tool_result].is_error", tell({"content": "words", "is_error": HERE}), True),
-    changed("content[tool_result].cache_control", tell({"content": "words", "cache_control": HERE}), MARK,
+    changed("content[tool_result].cache_control", later(tell({"content": "words", "cache_control": HERE})), MARK,
             models=CLAUDE),
     Row("content[tool_result].toolset_name", tell({"content": "words", "toolset_name": HERE})),
     Row("content[server_tool_use].input, of web_search",

@@ -249,3 +249,27 @@ def test_a_clients_own_marks_are_the_only_ones() -> None:
     marked = b'{"role":"system","content":"be kind","copilot_cache_control":{"type":"ephemeral"}}'
     body = b'{"model":"m","messages":[%b,{"role":"user","content":"hi"}]}' % marked
     assert plan(ONLY_MESSAGES, CHAT, body=body).body.count(b"cache_control") == 1
+
+
+def test_the_first_prompt_stays_marked_when_instructions_come_later() -> None:
+    body = (
+        b'{"model":"claude-sonnet-4.5","instructions":"base","input":[{"role":"user","content":"a"},'
+        b'{"role":"developer","content":"late"},{"role":"user","content":"b"}]}'
+    )
+    sent = msgspec.json.decode(plan(SONNET, RESPONSES, body=body).body)
+    assert sent["system"][0]["cache_control"] == {"type": "ephemeral"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model", "betas"),
+    [(RESPONSES, SONNET, "interleaved-thinking-2025-05-14"), (RESPONSES, OPUS, None), (RESPONSES, GEMINI, None)],
+    ids=["budgets", "adaptive", "chat"],
+)
+def test_a_model_with_budgets_is_to_think_between_calls(dialect: Dialect, model: Model, betas: str | None) -> None:
+    assert plan(model, dialect).betas == betas
+
+
+def test_where_the_client_is_silent_we_ask_for_the_beta_with_the_thinking() -> None:
+    body = b'{"model":"claude-sonnet-4.5","max_tokens":9000,"messages":[{"role":"user","content":"hi"}]}'
+    assert plan(SONNET, MESSAGES, body=body, settings=GateSettings()).betas == "interleaved-thinking-2025-05-14"
+    assert plan(SONNET, MESSAGES, body=body).betas is None

@@ -581,3 +581,20 @@ async def test_a_string_of_input_on_the_chat_route(nursery: trio.Nursery) -> Non
     assert (
         decoded(await World(nursery).ask("/v1/chat/completions", body))["choices"][0]["message"]["content"] == "hello"
     )
+
+
+async def test_what_we_added_and_upstream_refuses_is_left_out_from_then_on(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    refusal = '{"error":{"message":"Unrecognized request argument supplied: reasoning","code":"invalid_request_body"}}'
+    world.twin.add_fault(Fault(path="/responses", status=400, body=refusal, times=1))
+    for _ in range(2):
+        assert (await world.ask("/v1/responses", responses("SCENARIO:text REPLY=hi"))).status == 200
+    assert ["reasoning" in body for body in sent(world)] == [True, False, False]
+
+
+async def test_what_the_client_asked_for_and_upstream_refuses_is_an_error(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    refusal = '{"error":{"message":"Unrecognized request argument supplied: reasoning","code":"invalid_request_body"}}'
+    world.twin.add_fault(Fault(path="/responses", status=400, body=refusal, times=9))
+    assert (await world.ask("/v1/responses", responses("hi", reasoning={"effort": "low"}))).status == 400
+    assert len(sent(world)) == 1

@@ -58,6 +58,9 @@ class CompactPlan(msgspec.Struct, frozen=True):
     def with_body(self, body: bytes) -> Self:
         return msgspec.structs.replace(self, plan=self.plan.with_body(body))
 
+    def without_additions(self) -> Self | None:
+        return None
+
     def whole_answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         """Raises ``UpstreamError`` where nothing came that could stand for the conversation."""
         output = [_summary(self.plan.upstream, body)] if self.summary else _compactions(body)

@@ -40,6 +40,9 @@ class EmbeddingsPlan(msgspec.Struct, frozen=True):
     def with_body(self, body: bytes) -> Self:
         return msgspec.structs.replace(self, body=body)
 
+    def without_additions(self) -> Self | None:
+        return None
+
     def whole_answer(self, body: bytes) -> bytes:
         """Raises ``UpstreamError``."""
         if not is_object(body):

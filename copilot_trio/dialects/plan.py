@@ -20,6 +20,8 @@ from .search import SearchFirst
 from .stream import BodyRelay, Reshape, StreamTranslator
 from .thinking import auto_reasoning, auto_thinking
 
+INTERLEAVED = "interleaved-thinking-2025-05-14"
+
 # In which dialects to ask upstream, best first. A client's own comes first because its bytes need no change; then the
 # one that carries reasoning from turn to turn.
 PREFERENCES: dict[str, tuple[Dialect, ...]] = {
@@ -47,7 +49,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """``body`` is what goes upstream. ``thinking_added``: we asked for thinking, the client being silent."""
+    """``body`` is what goes upstream."""
 
     upstream: Dialect
     downstream: Dialect
@@ -56,11 +58,21 @@ class Plan(msgspec.Struct, frozen=True):
     context: AnswerContext
     betas: str | None = None
     reshape: Callable[[], Reshape] | None = None
-    thinking_added: bool = False
+    plain_body: bytes | None = None  # without what we added
 
     @property
     def endpoint(self) -> str:
         return self.upstream.endpoint
+
+    @property
+    def thinking_added(self) -> bool:
+        return self.plain_body is not None
+
+    def without_additions(self) -> Self | None:
+        """The same without the thinking that we asked for; None where we asked for none."""
+        if self.plain_body is None:
+            return None
+        return msgspec.structs.replace(self, body=self.plain_body, plain_body=None)
 
     @property
     def translated(self) -> bool:
@@ -72,7 +84,7 @@ class Plan(msgspec.Struct, frozen=True):
         return self.context.model if self.context.model != self.model.id else None
 
     def with_body(self, body: bytes) -> Self:
-        return msgspec.structs.replace(self, body=body)
+        return msgspec.structs.replace(self, body=body, plain_body=None)
 
     def body_relay(self) -> BodyRelay:
         """A fresh one for each attempt."""
@@ -146,8 +158,8 @@ def _make_plan(asked: Asked, model: Model, settings: GateSettings) -> Plan:
         model=model,
         body=thinking,
         context=AnswerContext(asked.model, asked.created, asked.seed, conversation),
-        betas=pass_betas(asked.betas, model) if upstream is MESSAGES else None,
-        thinking_added=thinking is not sent,
+        betas=_betas(asked.betas, model, upstream, ours=thinking is not sent),
+        plain_body=None if thinking is sent else sent,
     )
 
 
@@ -161,7 +173,8 @@ def _translated(asked: Asked, model: Model, upstream: Dialect, settings: GateSet
     if settings.auto_thinking and not asked.search:
         thinking = auto_reasoning(conversation, upstream.endpoint, model)
     reshape: Callable[[], Reshape] | None = None
-    sent = with_cache_marks(thinking) if upstream is MESSAGES else thinking
+    caches_by_marks = upstream is MESSAGES or (upstream is CHAT and model.vendor == "Anthropic")
+    sent = with_cache_marks(thinking) if caches_by_marks else thinking
     if asked.search:
         sent, reshape = msgspec.structs.replace(thinking, tool_choice=None), SearchFirst
     elif upstream is not RESPONSES:
@@ -170,15 +183,29 @@ def _translated(asked: Asked, model: Model, upstream: Dialect, settings: GateSet
             reshape = lowered.fresh
     elif not settings.web_search:
         sent = msgspec.structs.replace(thinking, search=None)
+    plain: bytes | None = None
+    if thinking is not conversation:
+        plain = upstream.render_request(msgspec.structs.replace(sent, reasoning=conversation.reasoning), model)
     return Plan(
         upstream=upstream,
         downstream=asked.downstream,
         model=model,
         body=upstream.render_request(sent, model),
         context=AnswerContext(asked.model, asked.created, asked.seed, conversation),
+        betas=_betas(None, model, upstream, ours=True),
         reshape=reshape,
-        thinking_added=thinking is not conversation,
+        plain_body=plain,
     )
+
+
+def _betas(asked: str | None, model: Model, upstream: Dialect, *, ours: bool) -> str | None:
+    """Where thinking is our doing, a model with budgets is to think between its calls too, as VS Code has it (§4.1)."""
+    if upstream is not MESSAGES:
+        return None
+    betas = pass_betas(asked, model)
+    if not ours or model.supports.adaptive_thinking or "interleaved-thinking-" in (betas or ""):
+        return betas
+    return INTERLEAVED if betas is None else f"{betas},{INTERLEAVED}"
 
 
 def with_cache_marks(conversation: Conversation) -> Conversation:
@@ -189,8 +216,8 @@ def with_cache_marks(conversation: Conversation) -> Conversation:
     messages = conversation.messages
     if any(message.cache_breakpoint for message in messages):
         return conversation
-    systems = [number for number, message in enumerate(messages) if message.role == "system"]
-    marked = {*systems[-1:], len(messages) - 1}
+    leading = next((number for number, message in enumerate(messages) if message.role != "system"), len(messages))
+    marked = {leading - 1, len(messages) - 1}
     return msgspec.structs.replace(
         conversation,
         messages=tuple(

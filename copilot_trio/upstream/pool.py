@@ -181,7 +181,7 @@ class AccountPool:
 
     @asynccontextmanager
     async def send_frame(self, url: str, headers: HeaderList, frame: bytes) -> AsyncIterator[UpgradeAnswer]:
-        """One request over a WebSocket of its own, dialled as the pool dials. ``websocket.send_frame`` says what it raises."""
+        """One request over a WebSocket of its own. ``websocket.send_frame`` says what it raises."""
         from .websocket import send_frame  # 40 ms and 2 MiB that most never need
 
         context = self._ssl_context() if url.startswith("https") else None
