@@ -146,7 +146,7 @@ async def send_frame(
     """One request over a socket of its own. ``connect`` and ``patience`` (for the first frame) are in seconds.
 
     Yields a 200, or upstream's refusal of the upgrade where that speaks of the account or the request. Raises
-    ``NoWebSocket`` while nothing was asked yet; ``Refusal``, ``UpstreamUnreachable``, ``UpstreamTimeout``,
+    ``NoWebSocket`` while nothing can have been asked; ``Refusal``, ``UpstreamUnreachable``, ``UpstreamTimeout``,
     ``StreamTruncated``.
     """
     failure: Exception | None = None
@@ -234,15 +234,16 @@ async def _shake_hands(
 
 
 async def _first_frame(socket: WebSocketConnection, frame: bytes, patience: float) -> bytes:
-    """Ask, and wait for the first word. Raises ``Refusal``, ``UpstreamTimeout``, ``StreamTruncated``."""
+    """Ask, and wait for the first word. Raises as ``send_frame`` does."""
     try:
         with trio.fail_after(patience):
-            await socket.send_message(frame.decode())
+            try:
+                await socket.send_message(frame.decode())
+            except ConnectionClosed as error:  # half a frame is no request
+                raise NoWebSocket(f"upstream closed the WebSocket before it was asked: {error.reason}") from error
             first = await _frame(socket)
     except trio.TooSlowError as error:
         raise UpstreamTimeout("upstream did not answer in time") from error
-    except ConnectionClosed as error:
-        raise StreamTruncated(f"upstream closed the WebSocket: {error.reason}") from error
     if _kind_of(first) == "error":
         raise outcome.Refusal(frames.classify_frame(first))
     return first
