@@ -344,6 +344,16 @@ HITS_MESSAGES = [
         b'{"messages":[%b, {"role":"assistant","content":"{"} ,{"role":"user","content":"Continue."}],"a":1}' % USER,
         MODERN,
     ),
+    (  # a role in the last call's input is no message's
+        "assistant message last",
+        talk(USER, said(b'{"type":"tool_use","id":"t","name":"n","input":{"role":"admin"}}')),
+        talk(
+            USER,
+            said(b'{"type":"tool_use","id":"t","name":"n","input":{"role":"admin"}}'),
+            b'{"role":"user","content":"Continue."}',
+        ),
+        MODERN,
+    ),
     (
         "cache_control.scope",
         (
@@ -446,9 +456,16 @@ MISSES_MESSAGES = [
     ("blank text", talk(told(text(b"\\n.\\t"))), SONNET),
     ("empty content", talk(told(b'{"type":"tool_result","tool_use_id":"t","content":""}')), SONNET),
     ("assistant message last", talk(said(text(b"a")), USER), SONNET),
+    ("assistant message last", talk(USER, told(b'{"type":"x","input":{"role":"assistant"}}')), SONNET),
     ("assistant message last", b'{"messages":[%b],"metadata":{"role":"assistant"}}' % USER, SONNET),
     ("cache_control.scope", b'{"tools":[{"type":"x","scope":1,"cache_control":{"type":"ephemeral"}}]}', SONNET),
     ("cache_control on thinking", talk(said(THOUGHT, b'{"type":"tool_use",%b}' % MARK), RESULT), SONNET),
+    ("cache_control on thinking", talk(said(THOUGHT), told(text(b"x", b"," + MARK))), SONNET),
+    (
+        "cache_control on thinking",
+        talk(said(b'{"type":"tool_use","input":{"type":"thinking","cache_control":{}},%b}' % MARK), RESULT),
+        SONNET,
+    ),
     (
         "cache_control, more than 4",
         b'{"system":[%b],"messages":[%b]}' % (b",".join([text(b"s", b"," + MARK)] * 4), USER),
@@ -698,6 +715,18 @@ HITS_RESPONSES = [
         REASONS,
     ),
     (
+        "input[]: ids and proofs of encrypted items",
+        asks(b'{"type":"reasoning","encrypted_content":"e@%b","id": null,"summary":[]}' % REAL),
+        asks(b'{"type":"reasoning","encrypted_content":"e","id": "%b","summary":[]}' % REAL),
+        REASONS,
+    ),
+    (
+        "input[]: ids and proofs of encrypted items",
+        asks(b'{"type":"reasoning","encrypted_content":"e@%b","id":7,"summary":[]}' % REAL),
+        asks(b'{"type":"reasoning","encrypted_content":"e","id":"%b","summary":[]}' % REAL),
+        REASONS,
+    ),
+    (
         "input[]: calls of custom tools",
         asks(
             b'{"type":"function_call","id":"fc_1","call_id":"c","name":"ApplyPatch","arguments":"*** Begin\\n"},'
@@ -740,6 +769,21 @@ HITS_RESPONSES = [
             b',"tools":[{"name":"a",%b}],%b' % (MARK, MARK),
         ),
         asks(b'{"role":"user","content":[{"type":"input_text","text":"a"}]}', b',"tools":[{"name":"a"}]'),
+        REASONS,
+    ),
+    (
+        "tools: web_search",
+        b'{"tools":[{"type":"web_search"},{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools",'
+        b'"mode":"auto","tools":[{"type":"web_search"},{"type":"function","name":"f"}]}}',
+        b'{"tools":[{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools",'
+        b'"mode":"auto","tools":[{"type":"function","name":"f"}]}}',
+        REASONS,
+    ),
+    (
+        "tools: web_search",
+        b'{"tools":[{"type":"web_search"},{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools",'
+        b'"mode":"auto","tools":[{"type":"web_search"}]}}',
+        b'{"tools":[{"type":"function","name":"f"}]}',
         REASONS,
     ),
     (

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from recordings import GPT, GPT5, OPUS, SONNET
 from test_splice import JSON, SPACE, is_subsequence, pairs
 
+from copilot_trio.dialects.draft import SIGNED
 from copilot_trio.dialects.gate import RULES, GateSettings, pass_betas, pass_gate
 from copilot_trio.models.model import Model, Supports
 
@@ -72,7 +73,46 @@ def test_the_billing_header_can_be_kept() -> None:
 def test_web_search_can_be_let_through(endpoint: str, tool: bytes) -> None:
     body = b'{"tools":[{"type":"%b","name":"s"}]}' % tool
     assert gated(body, REASONS, GateSettings(web_search=True), endpoint) is body
-    assert gated(body, REASONS, endpoint=endpoint) == b'{"tools":[]}'
+    assert gated(body, REASONS, endpoint=endpoint) == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "left"),
+    [
+        (
+            MESSAGES,
+            b'{"a":1,"tools":[{"type":"web_fetch_1","name":"w"}],"tool_choice":{"type":"auto"},"b":2}',
+            b'{"a":1,"b":2}',
+        ),
+        (
+            MESSAGES,
+            b'{"tools":[{"name":"DeferredToolPlaceholder","input_schema":{},"defer_loading":true},'
+            b'{"type":"web_search_1","name":"s"}],"tool_choice":{"type":"auto"},"a":1}',
+            b'{"a":1}',
+        ),
+        (RESPONSES, b'{"tools":[{"type":"web_search"}],"tool_choice":"required","input":"x"}', b'{"input":"x"}'),
+        (RESPONSES, b'{"tools":[{"type":"web_search"}],"input":"x"}', b'{"input":"x"}'),
+    ],
+)
+def test_nothing_is_to_be_chosen_among_no_tools(endpoint: str, body: bytes, left: bytes) -> None:
+    assert gated(body, REASONS if endpoint == RESPONSES else SONNET, endpoint=endpoint) == left
+
+
+def test_no_tools_of_the_client_s_own_are_left_alone() -> None:
+    body = b'{"tools":[],"tool_choice":{"type":"auto"}}'
+    assert gated(body) is body
+
+
+@pytest.mark.parametrize("tool", [b'{"defer_loading":true}', b'{"eager_input_streaming":true}'])
+def test_a_tool_that_loses_all_its_members_gets_none(tool: bytes) -> None:
+    assert gated(b'{"tools":[%b]}' % tool) == b'{"tools":[{}]}'
+
+
+@pytest.mark.parametrize("layout", [None, 1])
+def test_thinking_signed_by_anthropic_is_known_however_it_is_laid_out(layout: int | None) -> None:
+    thought = {"type": "thinking", "thinking": 'a "b"', "signature": "s"}
+    body = json.dumps({"messages": [{"role": "assistant", "content": [thought] * 3}]}, indent=layout).encode()
+    assert len(SIGNED.findall(body)) == 3
 
 
 def test_thinking_leaves_room_for_the_answer_that_is_sent_for() -> None:

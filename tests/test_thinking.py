@@ -4,7 +4,23 @@ import json
 
 import msgspec
 import pytest
-from gate_cases import CALL, CHAT, MESSAGES, NEWEST, PLAIN, QUIET, REASONS, RESPONSES, RESULT, THOUGHT, USER, said, talk
+from gate_cases import (
+    CALL,
+    CHAT,
+    MESSAGES,
+    NEWEST,
+    PLAIN,
+    QUIET,
+    REASONS,
+    RESPONSES,
+    RESULT,
+    THOUGHT,
+    USER,
+    said,
+    talk,
+    text,
+    told,
+)
 from gate_cases import supporting as with_support
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,11 +30,24 @@ from test_splice import OBJECT, pairs
 from copilot_trio.dialects.gate import GateSettings, pass_gate
 from copilot_trio.dialects.thinking import auto_reasoning, auto_thinking
 from copilot_trio.models.model import Model
-from copilot_trio.turn import Conversation, Message, Reasoning, Text, Thinking, Tool, ToolCall, ToolChoice
+from copilot_trio.turn import (
+    Conversation,
+    Message,
+    Reasoning,
+    RedactedThinking,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+)
 
 ADAPTIVE = b'"thinking":{"type":"adaptive"}'
 SUMMARY = b'"reasoning":{"effort":"medium","summary":"auto"}'
 CALLED = b'{"role":"assistant","tool_calls":[{"id":"c"}]}'
+ANSWERED = b'{"role":"assistant","content":"a"}'
+REDACTED = b'{"type":"redacted_thinking","data":"d"}'
+ROOM = b',"max_tokens":4096'
 CALLED_OPENLY = b'{"role":"assistant","reasoning_opaque":"o","tool_calls":[{"id":"c"}]}'
 
 
@@ -40,13 +69,17 @@ def budget(tokens: int) -> bytes:
         (MESSAGES, SONNET, b'{"max_tokens":2048}', budget(1024)),
         (MESSAGES, OPUS, talk(said(CALL), RESULT), ADAPTIVE),
         (MESSAGES, SONNET, talk(said(THOUGHT, CALL), RESULT, rest=b',"max_tokens":4096'), budget(2048)),
-        (MESSAGES, SONNET, talk(said(CALL), RESULT, said(THOUGHT), USER, rest=b',"max_tokens":4096'), budget(2048)),
+        (MESSAGES, SONNET, talk(said(THOUGHT, CALL), RESULT, said(text(b"a")), USER, rest=ROOM), budget(2048)),
+        (MESSAGES, SONNET, talk(said(REDACTED, CALL), RESULT, rest=ROOM), budget(2048)),
+        (MESSAGES, SONNET, talk(b'{"content":[%b,%b],"role":"assistant"}' % (THOUGHT, CALL), rest=ROOM), budget(2048)),
+        (MESSAGES, SONNET, talk(told(text(b'\\"tool_use\\"')), rest=ROOM), budget(2048)),
         (CHAT, GPT5, b'{"a":1}', b'"reasoning_effort":"medium"'),
         (CHAT, OPUS, b'{"tools":[{"type":"function"}]}', b'"reasoning_effort":"medium"'),
         (CHAT, with_support(GPT5, reasoning_effort=("minimal", "high")), b'{"a":1}', b'"reasoning_effort":"minimal"'),
         (CHAT, SONNET, b'{"max_tokens":8000}', b'"thinking_budget":4000'),
         (CHAT, GEMINI, b'{"temperature":1}', b'"thinking_budget":16384'),
         (CHAT, SONNET, talk(CALLED_OPENLY), b'"thinking_budget":16384'),
+        (CHAT, SONNET, talk(CALLED_OPENLY, USER, ANSWERED, USER), b'"thinking_budget":16384'),
         (CHAT, OPUS, talk(CALLED), b'"reasoning_effort":"medium"'),
         (RESPONSES, REASONS, b'{"input":"hi"}', SUMMARY),
         (RESPONSES, REASONS, b'{"input":"hi","max_output_tokens":4000,"tool_choice":"auto"}', SUMMARY),
@@ -69,7 +102,10 @@ def test_a_silent_client_gets_a_thinking_model(endpoint: str, model: Model, body
         (MESSAGES, with_support(SONNET, min_thinking_budget=8000), b'{"max_tokens":9000}'),
         (MESSAGES, OPUS, b'{"max_tokens":32000,"temperature":0}'),
         (MESSAGES, SONNET, b'{"max_tokens":32000,"top_k":5}'),
-        (MESSAGES, SONNET, talk(said(CALL), RESULT, rest=b',"max_tokens":4096')),
+        (MESSAGES, SONNET, talk(said(CALL), RESULT, rest=ROOM)),
+        (MESSAGES, SONNET, talk(said(CALL), RESULT, said(THOUGHT), USER, rest=ROOM)),
+        (MESSAGES, SONNET, talk(said(CALL), RESULT, said(THOUGHT, CALL), RESULT, rest=ROOM)),
+        (MESSAGES, SONNET, talk(said(text(b"a"), CALL), RESULT, said(text(b"b")), USER, rest=ROOM)),
         (CHAT, GPT, b'{"a":1}'),
         (CHAT, GPT5, b'{"reasoning_effort":"none"}'),
         (CHAT, GPT5, b'{"reasoning":{"effort":"none"}}'),
@@ -77,7 +113,11 @@ def test_a_silent_client_gets_a_thinking_model(endpoint: str, model: Model, body
         (CHAT, SONNET, b'{"tool_choice":"required"}'),
         (CHAT, SONNET, b'{"tool_choice":{"type":"function","function":{"name":"f"}}}'),
         (CHAT, SONNET, b'{"temperature":0.1}'),
+        (CHAT, OPUS, b'{"temperature":0}'),
+        (CHAT, OPUS, b'{"top_p":0.5}'),
         (CHAT, SONNET, talk(CALLED)),
+        (CHAT, SONNET, talk(CALLED, RESULT, ANSWERED, USER)),
+        (CHAT, GEMINI, talk(CALLED, RESULT, CALLED_OPENLY, RESULT)),
         (CHAT, GPT5, b'{"max_completion_tokens":1000}'),
         (CHAT, GPT5, b'{"tools":[{"type":"function"}]}'),
         (CHAT, with_support(GPT5, reasoning_effort=("none",)), b'{"a":1}'),
@@ -143,6 +183,8 @@ def asked(**changes: object) -> Conversation:
 
 
 ACTED = ToolCall("c", "n", "{}")
+UNPROVEN = Message("assistant", (Text("a"), ACTED))
+PROVEN = Message("assistant", (Thinking("a", "s"), ACTED))
 TOOLS = (Tool("n", "", msgspec.Raw(b"{}")),)
 
 
@@ -156,12 +198,14 @@ TOOLS = (Tool("n", "", msgspec.Raw(b"{}")),)
         (MESSAGES, SONNET, asked(max_tokens=8000), Reasoning(True, budget=4000)),
         (CHAT, GEMINI, asked(), Reasoning(True, budget=16384)),
         (CHAT, SONNET, asked(tool_choice=ToolChoice("auto"), tools=TOOLS), Reasoning(True, budget=16384)),
+        (CHAT, SONNET, asked(messages=(PROVEN,)), Reasoning(True, budget=16384)),
         (
-            CHAT,
+            MESSAGES,
             SONNET,
-            asked(messages=(Message("assistant", (Thinking("a", "s"), ACTED)),)),
-            Reasoning(True, budget=16384),
+            asked(max_tokens=8000, messages=(Message("assistant", (RedactedThinking("d"), ACTED)),)),
+            Reasoning(True, budget=4000),
         ),
+        (CHAT, GPT5, asked(temperature=0.0), Reasoning(True, effort="medium", summary="auto")),
     ],
 )
 def test_a_translated_request_of_a_silent_client_thinks_too(
@@ -185,7 +229,12 @@ def test_a_translated_request_of_a_silent_client_thinks_too(
         (MESSAGES, OPUS, asked(temperature=0.0)),
         (MESSAGES, SONNET, asked(top_p=0.5)),
         (MESSAGES, PLAIN, asked()),
+        (CHAT, OPUS, asked(temperature=0.0)),
+        (CHAT, OPUS, asked(top_p=0.0)),
         (CHAT, GEMINI, asked(messages=(Message("assistant", (Text("a"), ACTED)),))),
+        (CHAT, GEMINI, asked(messages=(UNPROVEN, Message("assistant", (Text("a"),)), Message("user", (Text("b"),))))),
+        (CHAT, GEMINI, asked(messages=(UNPROVEN, PROVEN))),
+        (MESSAGES, SONNET, asked(messages=(Message("assistant", (Thinking("a", "e@rs_1"), ACTED)),))),
         (MESSAGES, SONNET, asked(messages=(Message("assistant", (Thinking("a"), ACTED)),))),
         ("/embeddings", GPT5, asked()),
     ],

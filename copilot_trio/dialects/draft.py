@@ -17,8 +17,10 @@ Sign = bytes | re.Pattern[bytes]
 
 LEFT_OUT = b'[{"type":"text","text":"(left out)"}]'  # a message must say something
 
-# A thinking block with a signature of Anthropic's, as Claude Code writes it; other spellings are walked to.
-SIGNED = re.compile(rb'"type":"thinking","thinking":"[^"\\]*+(?:\\.[^"\\]*+)*+","signature":"[^"\\@]++"')
+# A thinking block with a signature of Anthropic's, its members in the usual order; others are walked to.
+SIGNED = re.compile(
+    rb'"type"\s*:\s*"thinking"\s*,\s*"thinking"\s*:\s*"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*,\s*"signature"\s*:\s*"[^"\\@]++"'
+)
 
 
 class GateSettings(msgspec.Struct, frozen=True):
@@ -45,6 +47,7 @@ class Draft:
         self._elements: dict[int, list[Value]] = {}
         self._shown: dict[tuple[Value, Sign], bool] = {}
         self._dropped: dict[int, tuple[Value, set[Value]]] = {}
+        self._tools_cut: set[Value] = set()
 
     @cached_property
     def root(self) -> Value:
@@ -162,7 +165,7 @@ class Draft:
         found: list[tuple[Value, Value]] = []
         for message in self.holding(self.messages, b'"thinking"'):
             content = self.field("content", message)
-            for block in self.elements(content):
+            for block in self.holding(self.elements(content), b'"thinking"'):
                 signature = self.string(self.field("signature", block)) or "@"
                 if content is not None and self.kind(block) == "thinking" and "@" in signature:
                     found.append((content, block))
@@ -176,8 +179,16 @@ class Draft:
     def is_dropped(self, content: Value, block: Value) -> bool:
         return content.value in self._dropped and block in self._dropped[content.value][1]
 
+    def cut_tool(self, tool: Value) -> None:
+        """Cut one of the tools. :meth:`finish` sees to it that nobody has to choose among none."""
+        self.splice.cut(self.tools, tool)
+        self._tools_cut.add(tool)
+
     def finish(self) -> bytes:
         """The new body; the same object where nothing needed to change."""
+        if self._tools_cut and len(self._tools_cut) == len(self.tools):
+            self.cut_field("tools")
+            self.cut_field("tool_choice")
         for content, dropped in self._dropped.values():
             if len(dropped) < len(self.elements(content)):
                 continue

@@ -17,11 +17,12 @@ from .messages.parse import BILLING_HEADER
 from .splice import Value
 
 SYSTEM_ROLE = re.compile(rb'"role"\s*:\s*"system"')
-ASSISTANT_LAST = re.compile(rb'"role"\s*:\s*"assistant"')
 BLANK_TEXT = re.compile(rb'"text"\s*:\s*"(?: |\\[nrt])*+"')
 EMPTY_CONTENT = re.compile(rb'"content"\s*:\s*(?:""|\[\s*\])')
 HOLLOW = re.compile(rb'"(?:text|content)"\s*:\s*(?:"(?: |\\[nrt])*+"|\[\s*\])')  # either of the two, in one search
 RARE = re.compile(rb'"(?:tool_reference|output_config|system)"')
+MARK = b'"cache_control"'
+THINKS = re.compile(rb'"(?:redacted_)?thinking"')
 COMBINATOR = re.compile(rb'"(?:oneOf|anyOf|allOf)"\s*:')
 
 COMBINATORS = {"oneOf", "anyOf", "allOf"}
@@ -84,7 +85,7 @@ def tool_search(draft: Draft) -> None:
     for tool in draft.holding(draft.tools, b'"defer_loading"', b'"tool_search_tool_'):
         searches = (draft.kind(tool) or "").startswith("tool_search_tool_")
         if searches or draft.string(draft.field("name", tool)) == PLACEHOLDER:
-            draft.splice.cut(draft.tools, tool)
+            draft.cut_tool(tool)
         else:
             draft.cut_field("defer_loading", tool)
 
@@ -105,7 +106,7 @@ def web_tools(draft: Draft) -> None:
         return
     for tool in draft.tools:
         if (draft.kind(tool) or "").startswith(("web_search_", "web_fetch_")):
-            draft.splice.cut(draft.tools, tool)
+            draft.cut_tool(tool)
 
 
 def eager_streaming(draft: Draft) -> None:
@@ -118,7 +119,8 @@ def missing_schema(draft: Draft) -> None:
     if at is None or draft.body.count(b'"input_schema"', at.value, at.end) >= len(draft.tools):
         return
     for tool in draft.tools:
-        if draft.members(tool) and draft.field("input_schema", tool) is None and draft.kind(tool) in {None, "custom"}:
+        named, schema = draft.field("name", tool), draft.field("input_schema", tool)
+        if named is not None and schema is None and draft.kind(tool) in {None, "custom"}:
             draft.splice.append(tool, b'"input_schema":{"type":"object","properties":{}}')
 
 
@@ -202,20 +204,18 @@ def empty_content(draft: Draft) -> None:
 
 def prefill(draft: Draft) -> None:
     at = draft.field("messages")
-    last = -1 if at is None else draft.body.rfind(b'"role"', at.value, at.end)
-    if at is None or last < 0 or not ASSISTANT_LAST.match(draft.body, last):
-        return
-    if draft.messages and draft.role(draft.messages[-1]) == "assistant":
+    if at is not None and draft.messages and draft.role(draft.messages[-1]) == "assistant":
         draft.splice.append(at, b'{"role":"user","content":"Continue."}')  # as VS Code does
 
 
-def _blocks(draft: Draft, owner: Value) -> Iterator[tuple[Value, Value]]:
-    """Every content block of a message, those inside tool results too, each with the array it stands in."""
+def _blocks(draft: Draft, owner: Value, sign: bytes = b"") -> Iterator[tuple[Value, Value]]:
+    """Every content block of a message in whose text ``sign`` occurs, those inside tool results too, each with the
+    array it stands in."""
     content = draft.field("content", owner)
-    for block in draft.elements(content):
+    for block in draft.holding(draft.elements(content), sign):
         if content is not None:
             yield content, block
-            yield from _blocks(draft, block)
+            yield from _blocks(draft, block, sign)
 
 
 # ---- cache breakpoints
@@ -229,14 +229,16 @@ def cache_scope(draft: Draft) -> None:
 
 
 def cache_on_thinking(draft: Draft) -> None:
-    for owner in _marked(draft):
-        if draft.kind(owner) in {"thinking", "redacted_thinking"}:
-            draft.cut_field("cache_control", owner)
+    for message in draft.holding(draft.messages, THINKS):
+        content = draft.field("content", message) if next(draft.holding([message], MARK), None) else None
+        for block in draft.holding(draft.elements(content), THINKS):
+            if draft.kind(block) in {"thinking", "redacted_thinking"}:
+                draft.cut_field("cache_control", block)
 
 
 def too_many_marks(draft: Draft) -> None:
     """The latest stay: a longer prefix is worth more."""
-    if draft.body.count(b'"cache_control"') <= MAX_MARKS:
+    if draft.body.count(MARK) <= MAX_MARKS:
         return
     counted = [owner for owner in _marked(draft) if draft.kind(owner) not in {"thinking", "redacted_thinking"}]
     for owner in counted[:-MAX_MARKS]:
@@ -245,10 +247,9 @@ def too_many_marks(draft: Draft) -> None:
 
 def _marked(draft: Draft) -> Iterator[Value]:
     """What has a breakpoint, in the order in which the provider reads the prompt."""
-    sign = b'"cache_control"'
-    owners = [*draft.holding(draft.tools, sign), *draft.holding(draft.system, sign)]
-    for message in draft.holding(draft.messages, sign):
-        owners += [block for content, block in _blocks(draft, message) if not draft.is_dropped(content, block)]
+    owners = [*draft.holding(draft.tools, MARK), *draft.holding(draft.system, MARK)]
+    for message in draft.holding(draft.messages, MARK):
+        owners += [block for content, block in _blocks(draft, message, MARK) if not draft.is_dropped(content, block)]
     for owner in owners:
         at = draft.field("cache_control", owner)
         if at is not None and draft.text(at) != b"null":

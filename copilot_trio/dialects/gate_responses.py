@@ -19,7 +19,7 @@ MAX_OUR_ID = 64  # characters; upstream's own ids have over 400 (upstream.md §0
 
 _SECRET_KIND = re.compile(rb'"type"\s*:\s*"(?:reasoning|compaction)')
 _SECRET = re.compile(rb'"encrypted_content"\s*:\s*("[^"\\]*")')
-_ID = re.compile(rb'"id"\s*:\s*("[^"\\]*")')
+_ID = re.compile(rb'"id"\s*:\s*("[^"\\]*"|null)')
 
 _encode = msgspec.json.Encoder().encode
 
@@ -71,10 +71,16 @@ def web_search(draft: Draft) -> None:
         return
     for tool in draft.holding(draft.tools, b'"web_search'):
         if _searches(draft, tool):
-            draft.splice.cut(draft.tools, tool)
+            draft.cut_tool(tool)
     choice = draft.field("tool_choice")
-    if choice is not None and _searches(draft, choice):
+    if choice is None:
+        return
+    allowed = draft.elements(draft.field("tools", choice))
+    searches = [tool for tool in allowed if _searches(draft, tool)]
+    if _searches(draft, choice) or (searches and len(searches) == len(allowed)):
         draft.cut_field("tool_choice")
+    for tool in searches:
+        draft.splice.cut(allowed, tool)
 
 
 def _searches(draft: Draft, at: Value) -> bool:
@@ -111,13 +117,14 @@ def our_ids(draft: Draft) -> None:
 def _secret_and_id(draft: Draft, item: Value) -> tuple[Value | None, Value | None]:
     """Without a walk where each key occurs once: in JSON a quote within a string is escaped."""
     text = draft.body[item.value : item.end]
-    if text.count(b'"encrypted_content"') > 1 or text.count(b'"id"') > 1:
+    ids = text.count(b'"id"')
+    secret, identifier = _SECRET.search(text), _ID.search(text)
+    if text.count(b'"encrypted_content"') > 1 or ids > 1 or (identifier is None and ids):
         return draft.field("encrypted_content", item), draft.field("id", item)
-    return _string_in(text, _SECRET, item), _string_in(text, _ID, item)
+    return _place(secret, item), _place(identifier, item)
 
 
-def _string_in(text: bytes, key: re.Pattern[bytes], item: Value) -> Value | None:
-    found = key.search(text)
+def _place(found: re.Match[bytes] | None, item: Value) -> Value | None:
     if found is None:
         return None
     return Value(item.value + found.start(), item.value + found.start(1), item.value + found.end(1))

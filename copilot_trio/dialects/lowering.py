@@ -1,14 +1,14 @@
 """Freeform tools and namespaces, lowered for upstreams that know neither, and raised again in what they answer.
 
 Only Responses models have them (upstream.md §8.1). A freeform tool becomes a function with one string, its raw text;
-a namespaced tool gets a flat name. Names depend on nothing but the request, so a later request makes the same ones.
+a namespaced tool gets a flat name, and so does one whose name is longer or has other letters than OpenAI takes. Names depend on nothing but the request, so a later request makes the same ones.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -29,6 +29,10 @@ from copilot_trio.unreadable import UNREADABLE
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 LONGEST_NAME = 64
+CUT_INPUT = re.compile(  # that string, and of its last escape what no longer counts
+    r'\s*+\{\s*+"input"\s*+:\s*+"((?:[^"\\]++|\\[^u]|\\u[0-9a-fA-F]{4})*+)(?:\\(?:u[0-9a-fA-F]{0,3})?)?', re.DOTALL
+)
+HALF_PAIR = len(r"\ud83d")
 DEFAULT_NAMESPACE = "functions"  # Codex's tools of every day, which models call by their bare names
 INPUT_SCHEMA = msgspec.Raw(
     b'{"type":"object","properties":{"input":{"type":"string","description":"The whole input, as plain text."}},'
@@ -50,6 +54,7 @@ class _Format(msgspec.Struct, frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 _decode_wrapped = msgspec.json.Decoder(_Wrapped).decode
+_decode_text = msgspec.json.Decoder(str).decode
 _decode_format = msgspec.json.Decoder(_Format).decode
 
 
@@ -83,7 +88,8 @@ class Lowered:
         if isinstance(event, ToolCallStarted) and (original := self._originals.get(event.name)) is not None:
             if original.custom:
                 self._index, self._held = event.index, []
-            event = ToolCallStarted(event.index, event.id, original.name, original.custom, original.namespace)
+            custom, namespace = original.custom or event.custom, original.namespace or event.namespace
+            event = ToolCallStarted(event.index, event.id, original.name, custom, namespace)
         return [*ended, event]
 
     def raise_turn(self, turn: Turn) -> Turn:
@@ -100,16 +106,22 @@ class Lowered:
         if not isinstance(part, ToolCall) or original is None:
             return part
         said = unwrapped(part.arguments) if original.custom else part.arguments
-        return ToolCall(part.id, original.name, said, original.custom, original.namespace)
+        custom, namespace = original.custom or part.custom, original.namespace or part.namespace
+        return ToolCall(part.id, original.name, said, custom, namespace)
 
 
-def lower(conversation: Conversation) -> tuple[Conversation, Lowered | None]:
-    """None, and the same conversation, where nothing has to be lowered."""
-    if not _is_raised(conversation):
+def lower(conversation: Conversation, *, names_only: bool = False) -> tuple[Conversation, Lowered | None]:
+    """None, and the same conversation, where nothing has to be lowered.
+
+    ``names_only`` for a Responses upstream: only names that it refuses change.
+    """
+    if not _is_raised(conversation, names_only=names_only):
         return conversation, None
+    if names_only:
+        return _with_valid_names(conversation)
     names = _Names(conversation.tools)
     tools = tuple(_tool(tool, names.of(tool.namespace, tool.name)) for tool in conversation.tools)
-    messages = tuple(_message(message, names) for message in conversation.messages)
+    messages = tuple(_message(message, lambda part: _part(part, names)) for message in conversation.messages)
     choice = conversation.tool_choice
     if choice is not None and choice.mode == "tool":
         choice = ToolChoice("tool", names.of("", choice.name))
@@ -118,23 +130,48 @@ def lower(conversation: Conversation) -> tuple[Conversation, Lowered | None]:
 
 
 def unwrapped(arguments: str) -> str:
-    """The raw text in a lowered freeform tool's JSON; what is no such JSON is the text itself."""
+    """The raw text in a lowered freeform tool's JSON, also where that was cut; what is no such JSON is the text itself."""
     try:
         return _decode_wrapped(arguments).input
     except UNREADABLE:
+        return _cut_input(arguments)
+
+
+def _cut_input(arguments: str) -> str:
+    found = CUT_INPUT.fullmatch(arguments)
+    if found is None:
         return arguments
+    for said in (found[1], found[1][:-HALF_PAIR]):
+        try:
+            return _decode_text(f'"{said}"')
+        except UNREADABLE:
+            continue
+    return arguments
 
 
-def _is_raised(conversation: Conversation) -> bool:
-    if any(tool.custom or tool.namespace for tool in conversation.tools):
-        return True
-    return any(_is_raised_part(part) for message in conversation.messages for part in message.parts)
+def _is_raised(conversation: Conversation, *, names_only: bool) -> bool:
+    def is_raised(part: Tool | Part) -> bool:
+        if isinstance(part, Tool | ToolCall):
+            return not NAME.fullmatch(part.name) or (not names_only and (part.custom or bool(part.namespace)))
+        return isinstance(part, ToolResult) and part.custom and not names_only
+
+    parts = (part for message in conversation.messages for part in message.parts)
+    return any(map(is_raised, conversation.tools)) or any(map(is_raised, parts))
 
 
-def _is_raised_part(part: Part) -> bool:
-    if isinstance(part, ToolCall):
-        return part.custom or bool(part.namespace)
-    return isinstance(part, ToolResult) and part.custom
+def _with_valid_names(conversation: Conversation) -> tuple[Conversation, Lowered]:
+    names = _Names(msgspec.structs.replace(tool, namespace="", custom=False) for tool in conversation.tools)
+
+    def renamed(part: Part) -> Part:
+        return msgspec.structs.replace(part, name=names.of("", part.name)) if isinstance(part, ToolCall) else part
+
+    tools = tuple(msgspec.structs.replace(tool, name=names.of("", tool.name)) for tool in conversation.tools)
+    messages = tuple(_message(message, renamed) for message in conversation.messages)
+    choice = conversation.tool_choice
+    if choice is not None and choice.mode == "tool":
+        choice = ToolChoice("tool", names.of("", choice.name))
+    lowered = msgspec.structs.replace(conversation, tools=tools, messages=messages, tool_choice=choice)
+    return lowered, Lowered(names.originals)
 
 
 class _Names:
@@ -146,7 +183,7 @@ class _Names:
         self._custom: set[Key] = set()
         self._spaces: dict[str, list[str]] = {}  # by bare name, the namespaces that have it
         self.originals: dict[str, Original] = {}
-        for tool in sorted(tools, key=lambda tool: bool(tool.namespace)):
+        for tool in sorted(tools, key=lambda tool: bool(tool.namespace) or not NAME.fullmatch(tool.name)):
             key = (tool.namespace, tool.name)
             if key in self._flat:
                 continue
@@ -154,7 +191,9 @@ class _Names:
                 self._custom.add(key)
             if tool.namespace:
                 self._spaces.setdefault(tool.name, []).append(tool.namespace)
-            self._give(key, custom=tool.custom, as_it_is=not (tool.custom or tool.namespace))
+            self._give(
+                key, custom=tool.custom, as_it_is=not (tool.custom or tool.namespace or not NAME.fullmatch(tool.name))
+            )
 
     def of(self, namespace: str, name: str, *, custom: bool = False) -> str:
         """Of a tool, or of one that history calls and nobody declares any more."""
@@ -215,11 +254,10 @@ def _instruction(form: msgspec.Raw) -> str:
     return f"{plain} It must follow this {grammar.syntax or 'given'} grammar:\n{grammar.definition}"
 
 
-def _message(message: Message, names: _Names) -> Message:
+def _message(message: Message, lowered: Callable[[Part], Part]) -> Message:
     if not any(isinstance(part, ToolCall | ToolResult) for part in message.parts):
         return message
-    parts = tuple(_part(part, names) for part in message.parts)
-    return msgspec.structs.replace(message, parts=parts)
+    return msgspec.structs.replace(message, parts=tuple(map(lowered, message.parts)))
 
 
 def _part(part: Part, names: _Names) -> Part:

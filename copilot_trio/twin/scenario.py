@@ -264,7 +264,8 @@ def _scripted(prompt: Prompt, words: Words) -> Plan:
     name = str(wanted.get("name", ""))
     tool = tooling.find(prompt.tools, [name])
     arguments, text = members(wanted.get("args")), str(wanted["input"]) if "input" in wanted else None
-    if text is not None and tool is not None and tool.kind != "custom":  # a freeform tool that was made a function
+    freeform = prompt.surface == "responses" and tool is not None and tool.kind == "custom"
+    if text is not None and tool is not None and not freeform:  # a freeform tool that was made a function
         arguments, text = {next(iter(members(tool.schema.get("properties"))), "input"): text}, None
     call = Call(
         name=name,

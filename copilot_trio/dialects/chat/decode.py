@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from copilot_trio.dialects.surrogates import without_half_pairs
 from copilot_trio.errors import StreamTruncated, UpstreamError
 from copilot_trio.sse import SSEEvent
 from copilot_trio.turn import (
@@ -44,7 +45,8 @@ class ChatStreamDecoder:
     """Chat-completion chunks in, turn events out.
 
     Tool calls are told apart by id, not by index: Copilot gives every parallel call of a Claude model index 0
-    (upstream.md §7.6). A delta without an id belongs to the latest call of its index.
+    (upstream.md §7.6). A delta without an id belongs to the latest call of its index. A call without arguments is said
+    to have an empty object's: clients cannot read nothing.
     """
 
     def __init__(self) -> None:
@@ -56,6 +58,9 @@ class ChatStreamDecoder:
         self._call_ids: dict[str, int] = {}  # upstream's id -> our number
         self._call_at: dict[int | None, int] = {}  # upstream's index -> our number of the latest call there
         self._call_open = False  # nothing else was said since the latest call began
+        self._call_said = False  # any of its arguments
+        self._spoken = False  # something that is no reasoning was said since the latest reasoning
+        self._proof = ""  # of reasoning that was over when it came: told where it splits nothing
         self._id = ""
 
     def feed(self, event: SSEEvent) -> list[Event]:
@@ -65,10 +70,11 @@ class ChatStreamDecoder:
             return []
         try:
             chunk = _decode_chunk(event.data)
-        except msgspec.ValidationError as error:
+        except UNREADABLE as error:
+            readable = without_half_pairs(event.data)
+            if readable is not event.data:
+                return self.feed(SSEEvent(readable, event.name))
             return _odd_chunk(event.data, error)
-        except UNREADABLE:
-            return []  # upstream's own clients log such lines and go on (upstream.md §7.10)
         if chunk.error is not None:
             raise UpstreamError(f"upstream failed in mid-answer: {chunk.error.message or chunk.error.code}")
         out: list[Event] = []
@@ -86,7 +92,10 @@ class ChatStreamDecoder:
         if self._reason is None:
             raise StreamTruncated("upstream closed the stream before the end of the answer")
         reason = "tool_use" if self._calls and self._reason == "end_turn" else self._reason
-        return [Finished(reason, self._usage)]
+        out: list[Event] = []
+        self._close_call(out)
+        self._prove(out)
+        return [*out, Finished(reason, self._usage)]
 
     def _choice(self, choice: Choice, out: list[Event]) -> None:
         if choice.delta is not None:
@@ -98,17 +107,22 @@ class ChatStreamDecoder:
 
     def _delta(self, delta: Delta, out: list[Event]) -> None:
         thinking = delta.reasoning_text or delta.reasoning_content
-        before = len(out)
         if thinking:
+            self._close_call(out)
+            self._prove(out)
+            self._spoken = False
             out.append(ThinkingDelta(thinking))
         if delta.reasoning_opaque:  # it ends the reasoning, so it goes before the text that shares its chunk (§7.8)
-            out.append(ThinkingSigned(delta.reasoning_opaque))
+            self._proof = delta.reasoning_opaque
+            if not self._spoken:
+                self._prove(out)
+        if delta.content or delta.refusal:
+            self._close_call(out)
+            self._spoken = True
         if delta.content:
             out.append(TextDelta(delta.content))
         if delta.refusal:
             out.append(RefusalDelta(delta.refusal))
-        if len(out) > before:
-            self._call_open = False
         for call in delta.tool_calls or ():
             self._tool_call(call, out)
 
@@ -118,8 +132,11 @@ class ChatStreamDecoder:
         if unnamed or (call.id and call.id not in self._call_ids):
             call_id = call.id or f"call_{self._id}_{self._calls}"
             self._call_ids[call_id] = self._call_at[call.index] = self._calls
+            self._close_call(out)
+            self._prove(out)
             self._calls += 1
-            self._call_open = True
+            self._call_open = self._spoken = True
+            self._call_said = False
             out.append(ToolCallStarted(self._calls - 1, call_id, function.name or ""))
         if not function.arguments:
             return
@@ -127,15 +144,26 @@ class ChatStreamDecoder:
         at = self._call_ids[call.id] if call.id else self._call_at.get(call.index, latest)
         if at != latest or not self._call_open:  # a block that was closed cannot be opened again
             raise UpstreamError("upstream mixed the arguments of a tool call with something else")
+        self._call_said = self._call_said or not function.arguments.isspace()
         out.append(ToolCallDelta(at, function.arguments))
 
+    def _close_call(self, out: list[Event]) -> None:
+        if self._call_open and not self._call_said:
+            out.append(ToolCallDelta(self._calls - 1, "{}"))
+        self._call_open = False
 
-def _odd_chunk(data: bytes, error: msgspec.ValidationError) -> list[Event]:
+    def _prove(self, out: list[Event]) -> None:
+        if self._proof:
+            out.append(ThinkingSigned(self._proof))
+            self._proof = ""
+
+
+def _odd_chunk(data: bytes, error: Exception) -> list[Event]:
     """JSON, but not as we know it. Passing over one that says something would make a gap that nobody sees."""
     try:
         chunk = msgspec.json.decode(data)
     except UNREADABLE:
-        return []  # msgspec complains of a wrong type before it sees that the rest is missing
+        return []  # upstream's own clients log such lines and go on (upstream.md §7.10)
     if not isinstance(chunk, dict) or not (chunk.get("choices") or chunk.get("error")):
         return []
     if chunk.get("error"):
@@ -146,7 +174,7 @@ def _odd_chunk(data: bytes, error: msgspec.ValidationError) -> list[Event]:
 def parse_answer(body: bytes) -> Turn:
     """A whole reply. Raises ``UpstreamError`` if it is none."""
     try:
-        reply = _decode_chunk(body)
+        reply = _decode_chunk(without_half_pairs(body))
     except UNREADABLE as error:
         raise UpstreamError(f"upstream sent a reply we cannot read: {error}") from None
     if reply.error is not None:
@@ -184,7 +212,12 @@ def _calls(messages: list[Delta], reply_id: str) -> list[Part]:
         ToolCall(
             call.id or f"call_{reply_id}_{number}",
             (call.function.name if call.function else None) or "",
-            (call.function.arguments if call.function else None) or "",
+            _arguments(call),
         )
         for number, call in enumerate(calls)
     ]
+
+
+def _arguments(call: ToolCallOut) -> str:
+    text = (call.function.arguments if call.function else None) or ""
+    return text if text.strip() else "{}"

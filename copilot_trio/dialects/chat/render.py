@@ -11,6 +11,7 @@ import msgspec
 
 from copilot_trio.dialects import limits
 from copilot_trio.dialects.messages.wire import REDACTED
+from copilot_trio.dialects.pairing import paired
 from copilot_trio.errors import BadRequest
 from copilot_trio.models.model import Model
 from copilot_trio.turn import (
@@ -168,7 +169,7 @@ def _tool_choice(choice: ToolChoice) -> object:
 def _messages(messages: Iterable[Message], model: Model) -> Iterator[Fields]:
     # VS Code marks cache breakpoints for Claude; the other vendors cache by themselves (upstream.md §7.1).
     marks_cache = model.vendor == "Anthropic"
-    for message in messages:
+    for message in paired(messages):
         rendered = list(_render(message))
         if rendered and message.cache_breakpoint and marks_cache:
             rendered[-1]["copilot_cache_control"] = {"type": "ephemeral"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from copilot_trio.dialects.surrogates import without_half_pairs
 from copilot_trio.errors import StreamTruncated, UpstreamError
 from copilot_trio.sse import SSEEvent
 from copilot_trio.turn import (
@@ -99,12 +100,11 @@ class MessagesStreamDecoder:
             return []
         try:
             said = _decode_event(event.data)
-        except msgspec.ValidationError as error:
+        except UNREADABLE as error:
+            readable = without_half_pairs(event.data)
+            if readable is not event.data:
+                return self.feed(SSEEvent(readable, event.name))
             return _odd_event(event, error)
-        except UNREADABLE:
-            if event.name == "error":
-                raise UpstreamError("upstream failed in mid-answer") from None
-            return []
         delta = said.delta
         if said.type == "content_block_delta" and delta is not None:
             return self._delta(said.index, delta)
@@ -203,12 +203,14 @@ class MessagesStreamDecoder:
         return [ToolCallDelta(self._calls - 1, text)]
 
 
-def _odd_event(event: SSEEvent, error: msgspec.ValidationError) -> list[Event]:
+def _odd_event(event: SSEEvent, error: Exception) -> list[Event]:
     """JSON, but not as we know it. Passing over one that says something would make a gap that nobody sees."""
     try:
         said = msgspec.json.decode(event.data)
     except UNREADABLE:
-        return []  # msgspec complains of a wrong type before it sees that the rest is missing
+        if event.name == "error":
+            raise UpstreamError("upstream failed in mid-answer") from None
+        return []
     if not isinstance(said, dict):
         return []
     if said.get("error"):
@@ -277,7 +279,7 @@ def _cause(error: ErrorOut | None) -> str:
 def parse_answer(body: bytes) -> Turn:
     """A whole reply. Raises ``UpstreamError`` if it is none."""
     try:
-        reply = _decode_reply(body)
+        reply = _decode_reply(without_half_pairs(body))
     except UNREADABLE as error:
         raise UpstreamError(f"upstream sent a reply we cannot read: {error}") from None
     if reply.error is not None:

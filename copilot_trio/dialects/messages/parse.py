@@ -44,6 +44,8 @@ from .wire import (
 BILLING_HEADER = "x-anthropic-billing-header:"
 ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 KNOWN_BLOCKS = {"text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result"}
+DISPENSABLE = ("tool_search_tool_", "web_fetch_")  # Anthropic's servers run them
+PLACEHOLDER = "DeferredToolPlaceholder"  # Claude Code's, for nothing but to keep its tool search on
 EMPTY_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
 
 
@@ -75,7 +77,7 @@ def parse_request(body: bytes) -> Conversation:
                 *_system(request.system),
                 *(_message(message, f"messages.{number}") for number, message in enumerate(request.messages)),
             ),
-            tools=tuple(_tool(tool) for tool in request.tools or () if not _searches(tool)),
+            tools=_tools(request),
             tool_choice=_tool_choice(request.tool_choice),
             parallel_tools=False if request.tool_choice and request.tool_choice.disable_parallel_tool_use else None,
             reasoning=_reasoning(request),
@@ -257,13 +259,32 @@ def _search(tool: ToolIn) -> SearchTool:
     return SearchTool(tuple(tool.allowed_domains or ()), tuple(tool.blocked_domains or ()), location)
 
 
+def _tools(request: RequestIn) -> tuple[Tool, ...]:
+    """Without those that the model can do without; a request that forces one of them is about nothing else."""
+    choice = request.tool_choice or ToolChoiceIn()
+    left_out = [tool for tool in request.tools or () if _dispensable(tool)]
+    kept = [tool for tool in request.tools or () if not _dispensable(tool)]
+    for tool in left_out:
+        if (choice.type == "any" and not kept) or (choice.type == "tool" and choice.name == tool.name):
+            raise _elsewhere(tool)
+    return tuple(_tool(tool) for tool in kept if not _searches(tool))
+
+
+def _dispensable(tool: ToolIn) -> bool:
+    return (tool.type or "").startswith(DISPENSABLE) or tool.name == PLACEHOLDER
+
+
+def _elsewhere(tool: ToolIn) -> BadRequest:
+    return BadRequest(
+        f"the server tool `{tool.type or tool.name}` runs at Anthropic, and this model is reached through another API",
+        remedy="Leave the tool out, or choose a Claude model.",
+        param="tools",
+    )
+
+
 def _tool(tool: ToolIn) -> Tool:
     if tool.type not in {None, "custom"}:
-        raise BadRequest(
-            f"the server tool `{tool.type}` runs at Anthropic, and this model is reached through another API",
-            remedy="Leave the tool out, or choose a Claude model.",
-            param="tools",
-        )
+        raise _elsewhere(tool)
     schema = EMPTY_SCHEMA if bytes(tool.input_schema) in {b"", b"null"} else tool.input_schema
     return Tool(tool.name, tool.description or "", schema, tool.strict)
 

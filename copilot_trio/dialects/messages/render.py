@@ -11,16 +11,18 @@ import msgspec
 
 from copilot_trio.dialects import limits
 from copilot_trio.dialects.chat.render import budget_wanted, clamp_effort, effort_wanted
+from copilot_trio.dialects.pairing import paired
 from copilot_trio.models.model import Model
 from copilot_trio.turn import Conversation, Message, Reasoning, SearchTool, Tool, ToolChoice
 
 from .blocks import Blocks, Fields, blocks_of, inner_blocks, text_block
-from .wire import WEB_SEARCH
+from .wire import WEB_SEARCH, valid_id
 
 EPHEMERAL: Fields = {"type": "ephemeral"}
 MAX_BREAKPOINTS = 4
 SILENT_MAX_TOKENS = 16000  # where neither client nor model says
 COMBINATORS = ("oneOf", "anyOf", "allOf")
+THOUGHTS = {"thinking", "redacted_thinking"}
 
 
 class _Branch(msgspec.Struct, frozen=True):
@@ -111,15 +113,19 @@ def _output_config(conversation: Conversation, model: Model) -> Fields:
 
 
 def _acted_without_thinking(messages: Sequence[Fields]) -> bool:
-    """Was the latest call made without a thought before it? A model with a budget then has to go on without thinking.
+    """Did the turn under way begin with a call, and no thought? A model with a budget then has to go on without thinking.
 
-    So it is with every client that does not send thoughts back with their proof.
+    So it is with every client that does not send thoughts back with their proof. Only the turn's first message counts:
+    later ones may call without a thought of their own, and thinking that comes and goes spoils the cache.
     """
+    first: set[object] = set()
     for message in reversed(messages):
+        kinds = [block["type"] for block in inner_blocks(message)]
         if message["role"] == "assistant":
-            kinds = [block["type"] for block in inner_blocks(message)]
-            return "tool_use" in kinds and kinds[0] not in {"thinking", "redacted_thinking"}
-    return False
+            first = set(kinds) if kinds[0] not in THOUGHTS else set()
+        elif "tool_result" not in kinds:
+            break
+    return "tool_use" in first
 
 
 # ---- tools
@@ -187,10 +193,10 @@ def _messages(messages: Sequence[Message]) -> tuple[Blocks, Blocks]:
     marked: Blocks = []
     system: Blocks = []
     turns: list[tuple[str, Blocks]] = []
-    for message in messages:
+    for message in paired(messages, valid_id):
         blocks = list(blocks_of(message))
         if message.cache_breakpoint:
-            marked += [block for block in blocks if block["type"] not in {"thinking", "redacted_thinking"}][-1:]
+            marked += [block for block in blocks if block["type"] not in THOUGHTS][-1:]
         role = "assistant" if message.role == "assistant" else "user"
         if message.role == "system" and not turns:
             system += blocks
@@ -202,7 +208,7 @@ def _messages(messages: Sequence[Message]) -> tuple[Blocks, Blocks]:
     kept = marked if len(marked) <= MAX_BREAKPOINTS else [marked[0], *marked[1 - MAX_BREAKPOINTS :]]
     for block in kept:
         block["cache_control"] = EPHEMERAL
-    return system, [{"role": role, "content": blocks} for role, blocks in _paired(turns)]
+    return system, [{"role": role, "content": blocks} for role, blocks in _answerable(turns)]
 
 
 def _reminder(blocks: Blocks) -> Blocks:
@@ -212,53 +218,17 @@ def _reminder(blocks: Blocks) -> Blocks:
     return blocks
 
 
-def _paired(turns: Iterable[tuple[str, Blocks]]) -> list[tuple[str, Blocks]]:
-    """Every call with its result right behind it, at the front of a user's turn; upstream refuses anything else.
-
-    A call whose result the client lost gets one that says so, a result whose call it lost becomes text. Some clients
-    count their calls anew in each turn: an id that was there before gets a number.
-    """
+def _answerable(turns: Iterable[tuple[str, Blocks]]) -> list[tuple[str, Blocks]]:
+    """Without thoughts that nothing follows, and with a user's turn at the end; upstream refuses anything else."""
     out: list[tuple[str, Blocks]] = []
-    open_calls: list[tuple[object, str]] = []  # the client's id, and the one that is sent
-    taken: set[str] = set()
     for role, blocks in turns:
-        if role == "user":
-            out.append((role, _answering(blocks, open_calls)))
-            open_calls = []
-        else:
-            open_calls = [_named_once(block, taken) for block in blocks if block["type"] == "tool_use"]
+        while role == "assistant" and blocks and blocks[-1]["type"] in THOUGHTS:
+            blocks.pop()
+        if blocks and out and out[-1][0] == role:
+            out[-1][1].extend(blocks)
+        elif blocks:
             out.append((role, blocks))
-    if open_calls:
-        out.append(("user", _answering([], open_calls)))
-    elif not out or out[-1][0] == "assistant":
-        # An answer that the client wants continued, which upstream refuses: VS Code asks for it in these words too.
+    if not out or out[-1][0] == "assistant":
+        # An answer that the client wants continued: VS Code asks for it in these words too.
         out.append(("user", [text_block("Please continue.")]))
     return out
-
-
-def _named_once(call: Fields, taken: set[str]) -> tuple[object, str]:
-    given = call["id"]
-    names = (f"{given}-{number}" if number else str(given) for number in range(len(taken) + 1))
-    name = next(name for name in names if name not in taken)  # one of so many is free
-    taken.add(name)
-    call["id"] = name
-    return given, name
-
-
-def _answering(blocks: Blocks, calls: Iterable[tuple[object, str]]) -> Blocks:
-    waiting = list(calls)
-    results: Blocks = []
-    rest: Blocks = []
-    for block in blocks:
-        call = next((call for call in waiting if call[0] == block.get("tool_use_id")), None)
-        if block["type"] != "tool_result":
-            rest.append(block)
-        elif call is not None:
-            waiting.remove(call)
-            block["tool_use_id"] = call[1]
-            results.append(block)
-        else:
-            rest.append(text_block(f"The result of tool call {block['tool_use_id']}:"))
-            rest += inner_blocks(block)
-    lost = [text_block("(no result)")]
-    return results + [{"type": "tool_result", "tool_use_id": name, "content": lost} for _, name in waiting] + rest

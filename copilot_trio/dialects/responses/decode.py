@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from copilot_trio.dialects.surrogates import without_half_pairs
 from copilot_trio.errors import StreamTruncated, UpstreamError
 from copilot_trio.sse import SSEEvent
 from copilot_trio.turn import Event, Finished, StopReason, Turn, Usage
@@ -54,6 +55,9 @@ class ResponsesStreamDecoder:
         try:
             said = _decode_event(event.data)
         except UNREADABLE as error:
+            readable = without_half_pairs(event.data)
+            if readable is not event.data:
+                return self.feed(SSEEvent(readable, event.name))
             if event.data == b"[DONE]":
                 self.complete = True
             elif _kind_of(event.data) in _TELLING:  # passing over it would make a gap that nobody sees
@@ -155,7 +159,7 @@ def failure_of(failure: Failure) -> UpstreamError:
 def parse_answer(body: bytes) -> Turn:
     """A whole reply. Raises ``UpstreamError`` if it is none, or a failed one."""
     try:
-        response = _decode_response(body)
+        response = _decode_response(without_half_pairs(body))
     except UNREADABLE as error:
         raise UpstreamError(f"upstream sent a reply we cannot read: {error}") from None
     if response.output is None and response.error is None:

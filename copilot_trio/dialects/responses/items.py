@@ -134,6 +134,8 @@ class Items:
             if item.call is None:
                 self._start_call(item, wire)
             self.settle(item, ARGUMENTS, 0, wire.arguments or wire.input)
+            if item.kind == "function_call" and not "".join(item.said[ARGUMENTS, 0]).strip():
+                self._say(item, ToolCallDelta(item.call or 0, "{}"))  # clients cannot read no arguments at all
         elif item.kind == "web_search_call":
             self._findings.search(wire)
         for number, piece in enumerate(wire.summary or ()):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from copilot_trio.dialects.chat.render import clamp_effort, effort_wanted, plain
+from copilot_trio.dialects.pairing import paired
 from copilot_trio.models.model import Model
 from copilot_trio.turn import (
     Conversation,
@@ -155,13 +156,9 @@ def _tool_choice(choice: ToolChoice, conversation: Conversation) -> object:
 
 
 def _input(conversation: Conversation) -> Iterator[Fields]:
-    custom = {
-        part.id
-        for message in conversation.messages
-        for part in message.parts
-        if isinstance(part, ToolCall) and part.custom
-    }
-    for message in conversation.messages:
+    messages = paired(conversation.messages)
+    custom = {part.id for message in messages for part in message.parts if isinstance(part, ToolCall) and part.custom}
+    for message in messages:
         match message.role:
             case "system":
                 yield from _said("system", message.parts)
