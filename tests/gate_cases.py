@@ -773,16 +773,22 @@ HITS_RESPONSES = [
     ),
     (
         "tools: web_search",
-        b'{"tools":[{"type":"web_search"},{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools",'
-        b'"mode":"auto","tools":[{"type":"web_search"},{"type":"function","name":"f"}]}}',
-        b'{"tools":[{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools",'
-        b'"mode":"auto","tools":[{"type":"function","name":"f"}]}}',
+        (
+            b'{"tools":[{"type":"web_search"},{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools",'
+            b'"mode":"auto","tools":[{"type":"web_search"},{"type":"function","name":"f"}]}}'
+        ),
+        (
+            b'{"tools":[{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools",'
+            b'"mode":"auto","tools":[{"type":"function","name":"f"}]}}'
+        ),
         REASONS,
     ),
     (
         "tools: web_search",
-        b'{"tools":[{"type":"web_search"},{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools",'
-        b'"mode":"auto","tools":[{"type":"web_search"}]}}',
+        (
+            b'{"tools":[{"type":"web_search"},{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools",'
+            b'"mode":"auto","tools":[{"type":"web_search"}]}}'
+        ),
         b'{"tools":[{"type":"function","name":"f"}]}',
         REASONS,
     ),

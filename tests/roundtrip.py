@@ -77,6 +77,8 @@ LOST: tuple[Lost, ...] = (
          ("content[tool_use].caller", "content[tool_use].toolset_name", "content[tool_result].toolset_name")),
     Lost(LOADED, "messages", "chat responses",
          ("tools[].defer_loading", "tools[].eager_input_streaming", "tools[].allowed_callers")),
+    Lost("only Anthropic runs it, and the model can do without", "messages", "chat responses",
+         ("tools[web_fetch_20250910]", "tools[tool_search_tool_regex_20251119]", "tools[DeferredToolPlaceholder]")),
     Lost("no other API has examples beside a schema", "messages", "chat responses", ("tools[].input_examples",)),
     Lost(RUN_THERE, "messages", "chat",
          ("tools[web_search].allowed_domains", "tools[web_search].user_location", "tools[web_search], beside others")),
@@ -192,9 +194,9 @@ LOST: tuple[Lost, ...] = (
 # What is answered with an error that names it: to go on without would be to answer another question.
 REFUSED: dict[str, frozenset[str]] = {
     "messages": frozenset({
-        "content[image].source.file_id", "content[document].source.file_id", "tools[web_fetch_20250910]",
+        "content[image].source.file_id", "content[document].source.file_id",
         "tools[code_execution_20250825]", "tools[bash_20250124]", "tools[text_editor_20250728]",
-        "tools[computer_20250124]", "tools[memory_20250818]", "tools[tool_search_tool_regex_20251119]",
+        "tools[computer_20250124]", "tools[memory_20250818]",
         "tools[mcp_toolset]",
     }),
     "chat": frozenset({"functions"}),

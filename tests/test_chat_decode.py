@@ -70,7 +70,7 @@ def test_parallel_calls_are_told_apart_by_id(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "spoken"),
     [
-        ("gemini-opaque-on-finish", [ThinkingDelta, TextDelta, ThinkingSigned, TextDelta]),
+        ("gemini-opaque-on-finish", [ThinkingDelta, TextDelta, TextDelta, ThinkingSigned]),
         ("gemini-opaque-on-middle-text", [ThinkingDelta, ThinkingSigned, TextDelta, TextDelta]),
         (
             "gemini-opaque-on-text-before-tools",
@@ -82,6 +82,32 @@ def test_parallel_calls_are_told_apart_by_id(name: str) -> None:
 )  # fmt: skip
 def test_opaque_reasoning_goes_before_what_shares_its_chunk(name: str, spoken: list[type[Event]]) -> None:
     assert [type(event) for event in decode(recorded(f"chat/{name}.sse"))[1:-1]] == spoken
+
+
+@pytest.mark.parametrize(
+    ("deltas", "events"),
+    [
+        (
+            [{"reasoning_text": "h"}, {"content": "a"}, {"reasoning_opaque": "o", "content": "b"}, {"content": "c"}],
+            [ThinkingDelta("h"), TextDelta("a"), TextDelta("b"), TextDelta("c"), ThinkingSigned("o")],
+        ),
+        (
+            [{"content": "a"}, {"reasoning_opaque": "o", "content": "b"}, call(0, "c", "f", "{}")],
+            [TextDelta("a"), TextDelta("b"), ThinkingSigned("o"), ToolCallStarted(0, "c", "f"), ToolCallDelta(0, "{}")],
+        ),
+        (
+            [call(0, "c", "f", "{"), {"reasoning_opaque": "o", **call(0, None, None, "}")}],
+            [ToolCallStarted(0, "c", "f"), ToolCallDelta(0, "{"), ToolCallDelta(0, "}"), ThinkingSigned("o")],
+        ),
+        (
+            [{"content": "a"}, {"reasoning_opaque": "o"}, {"reasoning_text": "h"}, {"reasoning_opaque": "p"}],
+            [TextDelta("a"), ThinkingSigned("o"), ThinkingDelta("h"), ThinkingSigned("p")],
+        ),
+    ],
+    ids=["within text", "before a call", "within arguments", "before more reasoning"],
+)
+def test_opaque_reasoning_that_comes_late_splits_nothing(deltas: list[dict[str, object]], events: list[Event]) -> None:
+    assert said(*deltas) == events
 
 
 def test_geminis_reasoning_counts_as_output() -> None:
@@ -202,7 +228,7 @@ def test_a_call_whose_id_is_repeated_stays_one_call() -> None:
         [call(0, "a", "f", None), call(1, "b", "g", None), call(0, None, None, "{}")],
         [call(0, "a", "f", None), call(1, "b", "g", None), call(0, "a", None, "{}")],
         [call(0, "a", "f", "{"), {"content": "text"}, call(0, None, None, "}")],
-        [call(0, "a", "f", "{"), {"reasoning_opaque": "o"}, call(0, None, None, "}")],
+        [call(0, "a", "f", "{"), {"reasoning_text": "o"}, call(0, None, None, "}")],
         [call(0, None, None, "{}")],
     ],
     ids=["by index", "by id", "after text", "after reasoning", "of no call"],
@@ -210,6 +236,20 @@ def test_a_call_whose_id_is_repeated_stays_one_call() -> None:
 def test_arguments_for_a_call_that_is_closed_are_an_error(deltas: list[dict[str, object]]) -> None:
     with pytest.raises(UpstreamError, match="mixed"):
         said(*deltas)
+
+
+@pytest.mark.parametrize("nothing", [None, "", " "])
+@pytest.mark.parametrize("after", [[], [{"content": "a"}], [{"reasoning_text": "h"}], [call(0, "d", "g", "{}")]])
+def test_a_call_without_arguments_has_an_empty_objects(nothing: str | None, after: list[dict[str, object]]) -> None:
+    events = said(call(0, "c", "f", nothing), *after)
+    arguments = [event.arguments for event in events if isinstance(event, ToolCallDelta) and event.index == 0]
+    assert "".join(arguments).strip() == "{}"
+    assert events[: 1 + len(arguments)] == [ToolCallStarted(0, "c", "f"), *(ToolCallDelta(0, a) for a in arguments)]
+
+
+def test_half_of_a_surrogate_pair_is_no_gap() -> None:
+    frame = msgspec.json.encode(chunk({"content": "a CUT b"})).replace(b"CUT", rb"\ud83d").decode()
+    assert decode(sse(frame, chunk({}, "stop")))[1:-1] == [TextDelta("a \ufffd b")]
 
 
 def test_a_refusal_is_told_apart_from_text() -> None:
@@ -294,6 +334,11 @@ def tool(call_id: str | None, arguments: str) -> dict[str, object]:
             "tool_use",
         ),
         (
+            [choice("tool_calls", tool_calls=[tool("c", ""), {"id": "d", "function": {"name": "g"}}])],
+            [ToolCall("c", "f", "{}"), ToolCall("d", "g", "{}")],
+            "tool_use",
+        ),
+        (
             [choice(content="a", reasoning_text="h", reasoning_opaque="o")],
             [Thinking("h", "o"), Text("a")],
             "end_turn",
@@ -303,8 +348,8 @@ def tool(call_id: str | None, arguments: str) -> dict[str, object]:
         ([choice(content="Well.", refusal="No.")], [Text("Well."), Refusal("No.")], "end_turn"),
         ([choice("content_filter", content=None)], [], "refusal"),
     ],
-    ids=["text", "split choices", "split with stop first", "opaque in the second choice", "thinking", "length",
-         "refusal", "text and refusal", "filtered"],
+    ids=["text", "split choices", "split with stop first", "opaque in the second choice",
+         "calls without arguments", "thinking", "length", "refusal", "text and refusal", "filtered"],
 )  # fmt: skip
 def test_a_whole_reply_is_read(choices: list[dict[str, object]], parts: list[Part], reason: str) -> None:
     turn = parse_answer(reply(*choices))
@@ -316,6 +361,11 @@ def test_a_whole_replys_usage_is_read() -> None:
         choice(content="a"), usage={"prompt_tokens": 9, "completion_tokens": 2}, copilot_usage={"total_nano_aiu": 7}
     )
     assert parse_answer(body).usage == Usage(9, 2, nano_aiu=7)
+
+
+def test_half_of_a_surrogate_pair_does_not_spoil_a_whole_reply() -> None:
+    body = reply(choice(content="a CUT")).replace(b"CUT", rb"\udc00")
+    assert parse_answer(body).parts == (Text("a \ufffd"),)
 
 
 @pytest.mark.parametrize(

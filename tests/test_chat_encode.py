@@ -274,7 +274,7 @@ def turns(draw: st.DrawFn) -> list[Event]:
             events.append(draw(st.sampled_from([WORDS, THINK, SIGN, RefusalDelta("r")])))
         else:
             events.append(ToolCallStarted(calls, f"call_{calls}", "f"))
-            pieces = draw(st.lists(st.sampled_from(['{"a":', "1}", "{}"]), max_size=3))
+            pieces = draw(st.lists(st.sampled_from(['{"a":', "1}", "{}"]), min_size=1, max_size=3))
             events += [ToolCallDelta(calls, arguments) for arguments in pieces]
             calls += 1
     return [*events, Finished("tool_use" if calls else "end_turn", Usage(1, 2, 3, 0, 4))]

@@ -71,6 +71,10 @@ def rendered(*messages: object, model: Model = GPT, **fields: object) -> dict[st
     return found
 
 
+ASKED = assistant(call(1))
+ASKED_1: dict[str, object] = {"role": "assistant", "content": None, "tool_calls": [chat_call(1)]}
+
+
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
@@ -95,23 +99,25 @@ def rendered(*messages: object, model: Model = GPT, **fields: object) -> dict[st
                 {"role": "user", "content": "and?"},
             ],
         ),
-        ([user(text("first"), result(1))], [tool_answer(1), {"role": "user", "content": "first"}]),
-        ([user(result(1, [text("a"), text("b")]))], [tool_answer(1, "a\nb")]),
-        ([user(result(1, "no such file", is_error=True))], [tool_answer(1, "Error: no such file")]),
-        ([user(result(1, None))], [tool_answer(1, "")]),
-        ([user(result(1, []))], [tool_answer(1, "")]),
-        ([user({"type": "tool_result", "tool_use_id": "t1"})], [tool_answer(1, "")]),
+        ([ASKED, user(text("first"), result(1))], [ASKED_1, tool_answer(1), {"role": "user", "content": "first"}]),
+        ([ASKED, user(result(1, [text("a"), text("b")]))], [ASKED_1, tool_answer(1, "a\nb")]),
+        ([ASKED, user(result(1, "no such file", is_error=True))], [ASKED_1, tool_answer(1, "Error: no such file")]),
+        ([ASKED, user(result(1, None))], [ASKED_1, tool_answer(1, "")]),
+        ([ASKED, user(result(1, []))], [ASKED_1, tool_answer(1, "")]),
+        ([ASKED, user({"type": "tool_result", "tool_use_id": "t1"})], [ASKED_1, tool_answer(1, "")]),
         (
-            [user(result(1, [text("a"), IMAGE]), result(2), text("well?"))],
+            [assistant(call(1), call(2)), user(result(1, [text("a"), IMAGE]), result(2), text("well?"))],
             [
+                ASKED_1 | {"tool_calls": [chat_call(1), chat_call(2)]},
                 tool_answer(1, "a\n(an image, in the user message below)"),
                 tool_answer(2),
                 user(text("The image of tool result t1:"), IMAGE_PART, text("well?")),
             ],
         ),
         (
-            [user(result(1, [IMAGE, IMAGE]))],
+            [ASKED, user(result(1, [IMAGE, IMAGE]))],
             [
+                ASKED_1,
                 tool_answer(1, "(an image, in the user message below)\n(an image, in the user message below)"),
                 user(text("The images of tool result t1:"), IMAGE_PART, IMAGE_PART),
             ],
@@ -121,8 +127,8 @@ def rendered(*messages: object, model: Model = GPT, **fields: object) -> dict[st
             [{"role": "assistant", "content": "a", "reasoning_text": "h", "reasoning_opaque": "s"}],
         ),
         (
-            [assistant({"type": "thinking", "thinking": "", "signature": "s"}, call(1))],
-            [{"role": "assistant", "content": None, "reasoning_opaque": "s", "tool_calls": [chat_call(1)]}],
+            [assistant({"type": "thinking", "thinking": "", "signature": "s"}, call(1)), user(result(1))],
+            [ASKED_1 | {"reasoning_opaque": "s"}, tool_answer(1)],
         ),
         (
             [assistant({"type": "redacted_thinking", "data": "d"}, text("a"))],
@@ -130,6 +136,8 @@ def rendered(*messages: object, model: Model = GPT, **fields: object) -> dict[st
         ),
         ([assistant()], [{"role": "assistant", "content": ""}]),
         ([{"role": "assistant", "content": "a"}], [{"role": "assistant", "content": "a"}]),
+        ([ASKED, HI], [ASKED_1, tool_answer(1, "(no result)"), HI]),
+        ([HI, user(result(1))], [HI, user(text("The result of tool call t1:"), text("r"))]),
         ([HI, {"role": "system", "content": "env"}], [HI, {"role": "system", "content": "env"}]),
         (
             [user({"type": "document", "title": "T", "source": {"type": "text", "data": "words"}})],
@@ -151,7 +159,8 @@ def rendered(*messages: object, model: Model = GPT, **fields: object) -> dict[st
     ids=["string", "one text", "two texts", "image", "image url", "call and result", "parallel calls",
          "text before a result", "result of blocks", "failed result", "null result", "result of no blocks",
          "result without content", "image in a result", "images in a result", "thinking", "secret thinking",
-         "redacted thinking", "empty answer", "answer string", "system in mid-conversation", "text document", "PDF",
+         "redacted thinking", "empty answer", "answer string", "lost result", "lost call",
+         "system in mid-conversation", "text document", "PDF",
          "document url", "unknown block"],
 )  # fmt: skip
 def test_messages_are_rendered(sent: list[object], expected: list[object]) -> None:
@@ -187,8 +196,10 @@ def test_cache_breakpoints_are_for_anthropic_only(model: Model, marked: bool) ->
 
 
 def test_a_cache_breakpoint_is_on_the_last_of_what_its_message_became() -> None:
-    messages = rendered(user(result(1), result(2, cache_control=CACHE)), model=SONNET)["messages"]
-    assert ["copilot_cache_control" in message for message in messages] == [False, True]
+    messages = rendered(assistant(call(1), call(2)), user(result(1), result(2, cache_control=CACHE)), model=SONNET)[
+        "messages"
+    ]
+    assert ["copilot_cache_control" in message for message in messages] == [False, False, True]
 
 
 # ---- tools

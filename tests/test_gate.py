@@ -86,8 +86,10 @@ def test_web_search_can_be_let_through(endpoint: str, tool: bytes) -> None:
         ),
         (
             MESSAGES,
-            b'{"tools":[{"name":"DeferredToolPlaceholder","input_schema":{},"defer_loading":true},'
-            b'{"type":"web_search_1","name":"s"}],"tool_choice":{"type":"auto"},"a":1}',
+            (
+                b'{"tools":[{"name":"DeferredToolPlaceholder","input_schema":{},"defer_loading":true},'
+                b'{"type":"web_search_1","name":"s"}],"tool_choice":{"type":"auto"},"a":1}'
+            ),
             b'{"a":1}',
         ),
         (RESPONSES, b'{"tools":[{"type":"web_search"}],"tool_choice":"required","input":"x"}', b'{"input":"x"}'),

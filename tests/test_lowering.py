@@ -114,7 +114,7 @@ def test_a_function_keeps_all_but_its_name() -> None:
         ([function("exec", "functions"), function("f")], ["exec", "f"]),
         ([function("exec", "functions"), function("exec")], ["functions__exec", "exec"]),
         ([function("f", "a"), function("f", "b")], ["a__f", "b__f"]),
-        ([function("my.tool"), custom("c")], ["my.tool", "c"]),
+        ([function("my_tool"), custom("c")], ["my_tool", "c"]),
         ([function("f", "a"), function("f", "a")], ["a__f", "a__f"]),
     ],
     ids=[
@@ -123,7 +123,7 @@ def test_a_function_keeps_all_but_its_name() -> None:
         "everyday namespace",
         "its name is taken",
         "two namespaces",
-        "odd but its own",
+        "its own",
         "said twice",
     ],
 )
@@ -174,12 +174,65 @@ def test_names_are_unique_and_given_back_for_all_tools(tools: list[Tool]) -> Non
     found, back = lower(Conversation((), tuple(tools)))
     flat = [tool.name for tool in found.tools]
     assert len(set(flat)) == len(flat)
-    changed = [name for name, tool in zip(flat, tools, strict=True) if tool.custom or tool.namespace]
-    assert all(VALID.fullmatch(name) for name in changed)
+    assert all(VALID.fullmatch(name) for name in flat)
     for name, tool in zip(flat, tools, strict=True):
         started = ToolCallStarted(0, "c", name)
         (said,) = [started] if back is None else back.fresh().raise_event(started)
         assert said == ToolCallStarted(0, "c", tool.name, tool.custom, tool.namespace)
+
+
+ODD = "mcp__" + "a" * 70
+
+
+@pytest.mark.parametrize("name", [ODD, "a.b", "é", ""], ids=["long", "dot", "letter", "nothing"])
+@pytest.mark.parametrize("names_only", [False, True])
+def test_a_name_that_upstream_refuses_is_changed_and_given_back(name: str, *, names_only: bool) -> None:
+    call = ToolCall("c", name, "{}")
+    asked = Conversation((Message("assistant", (call,)),), (function(name), function("f")), ToolChoice("tool", name))
+    found, back = lower(asked, names_only=names_only)
+    (flat, other) = [tool.name for tool in found.tools]
+    assert VALID.fullmatch(flat)
+    assert other == "f"
+    assert found.messages[0].parts == (ToolCall("c", flat, "{}"),)
+    assert found.tool_choice == ToolChoice("tool", flat)
+    assert back is not None
+    assert back.raise_event(ToolCallStarted(0, "c", flat)) == [ToolCallStarted(0, "c", name)]
+    assert back.raise_turn(Turn("m", "x", (ToolCall("c", flat, "{}"),), "tool_use", Usage())).parts == (call,)
+
+
+def test_a_name_that_only_history_has_is_changed_too() -> None:
+    found, _ = lower(Conversation((Message("assistant", (ToolCall("c", "a.b", "{}"),)),)))
+    (call,) = found.messages[0].parts
+    assert isinstance(call, ToolCall)
+    assert VALID.fullmatch(call.name)
+
+
+def test_a_name_that_fits_is_never_taken_by_one_that_does_not() -> None:
+    digest = names(function("a.b"))[0]
+    assert names(function("a.b"), function(digest))[1] == digest
+
+
+def test_names_alone_leave_kinds_and_namespaces() -> None:
+    kept = (custom("apply_patch"), function("sleep", "clock"))
+    calls = (ToolCall("c", "apply_patch", PATCH, custom=True), ToolCall("d", "sleep", "{}", namespace="clock"))
+    asked = Conversation((Message("assistant", calls),), kept)
+    assert lower(asked, names_only=True) == (asked, None)
+
+    odd = (custom("a.b"), function("a.b", "clock"))
+    said = (ToolCall("e", "a.b", "x", custom=True), ToolResult("e", (Text("r"),), custom=True))
+    found, back = lower(Conversation((Message("assistant", (*calls, *said)),), (*kept, *odd)), names_only=True)
+    flat = found.tools[2].name
+    assert VALID.fullmatch(flat)
+    assert found.tools == (*kept, *(msgspec.structs.replace(tool, name=flat) for tool in odd))
+    assert found.messages[0].parts == (*calls, ToolCall("e", flat, "x", custom=True), said[1])
+    assert back is not None
+    started = ToolCallStarted(0, "c", flat, custom=True, namespace="n")
+    assert raised(back, started, ToolCallDelta(0, "x")) == [
+        ToolCallStarted(0, "c", "a.b", custom=True, namespace="n"),
+        ToolCallDelta(0, "x"),
+    ]
+    (call,) = back.raise_turn(Turn("m", "x", (ToolCall("c", flat, "x", True, "n"),), "tool_use", Usage())).parts
+    assert call == ToolCall("c", "a.b", "x", True, "n")
 
 
 # ---- history
@@ -285,13 +338,26 @@ def test_a_fresh_one_knows_nothing_of_another_stream() -> None:
         ("*** Begin Patch", "*** Begin Patch"),
         ('{"input":5}', '{"input":5}'),
         ('{"text":"a"}', '{"text":"a"}'),
-        ('{"input":"cut', '{"input":"cut'),
+        ('{"input":"cut', "cut"),
+        ('{ "input" : "', ""),
+        ('{"input":"a\\n\\"b\\', 'a\n"b'),
+        ('{"input":"a\\u00', "a"),
+        ('{"input":"a\\ud83d', "a"),
+        ('{"input":"a\\ud83d\\ude', "a"),
+        ('{"input":"a\\\\ud83d', "a\\ud83d"),
+        ('{"input":"a\\ud83db', '{"input":"a\\ud83db'),
+        ('{"input":"a\\q', '{"input":"a\\q'),
+        ('{"input":"' + "\\\\" * 500_000, "\\" * 500_000),
+        ('{"inp', '{"inp'),
         ('"a"', '"a"'),
         ('{"input":"\\ud83d"}', '{"input":"\\ud83d"}'),
         ("[" * 100_000, "[" * 100_000),
         ("", ""),
     ],
-    ids=["wrapped", "more members", "raw text", "no string", "another name", "cut", "a string", "half a pair", "deep",
+    ids=["wrapped", "more members", "raw text", "no string", "another name", "cut", "cut at once",
+         "cut in an escape", "cut in a code",
+         "cut in a pair", "cut in a pair's second", "no pair", "cut, but odd before", "no escape", "long",
+         "cut before it", "a string", "half a pair", "deep",
          "nothing"],
 )  # fmt: skip
 def test_text_that_is_not_wrapped_is_the_text(arguments: str, text: str) -> None:

@@ -180,6 +180,19 @@ def test_an_error_of_any_shape_raises(event: SSEEvent) -> None:
         MessagesStreamDecoder().feed(event)
 
 
+def test_half_of_a_surrogate_pair_is_no_gap() -> None:
+    text = msgspec.json.encode({"type": "text_delta", "text": "a CUT b"}).replace(b"CUT", rb"\ud83d")
+    events = [
+        SSEEvent(b'{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}'),
+        SSEEvent(b'{"type":"content_block_delta","index":0,"delta":%b}' % text),
+    ]
+    decoder = MessagesStreamDecoder()
+    decoder.feed(events[0])
+    assert decoder.feed(events[1]) == [TextDelta("a \ufffd b")]
+    body = reply({"type": "text", "text": "CUT"}).replace(b"CUT", rb"\udc00")
+    assert parse_answer(body).parts == (Text("\ufffd"),)
+
+
 @pytest.mark.parametrize(
     "data",
     ["not JSON", "{", '{"type":5,', "[]", "5", '{"type":"ping"}', '{"type":"never_heard_of","index":{"odd":1}}', "{}",

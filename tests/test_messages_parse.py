@@ -324,3 +324,26 @@ def test_an_output_schema_is_read(config: object, schema: bytes | None) -> None:
 def test_a_fault_is_named_by_its_field(fields: dict[str, object], names: str) -> None:
     with pytest.raises(BadRequest, match=names):
         parse_request(msgspec.json.encode({"model": "m", "messages": [HI], **fields}))
+
+
+FUNCTION = {"name": "f", "input_schema": {"type": "object"}}
+DISPENSABLE = [
+    {"type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex"},
+    {"type": "web_fetch_20250910", "name": "web_fetch"},
+    FUNCTION | {"name": "DeferredToolPlaceholder", "defer_loading": True},
+]
+
+
+@pytest.mark.parametrize("tool", DISPENSABLE, ids=lambda tool: str(tool["name"]))
+def test_a_tool_that_the_model_can_do_without_is_left_out(tool: dict[str, object]) -> None:
+    def names(tools: list[object], choice: object = None) -> list[str]:
+        asked = {"messages": [], "tools": tools, "tool_choice": choice}
+        return [found.name for found in parse_request(msgspec.json.encode(asked)).tools]
+
+    assert names([tool]) == []
+    assert names([tool, FUNCTION]) == ["f"]
+    assert names([tool, FUNCTION], {"type": "any"}) == ["f"]
+    assert names([FUNCTION, tool], {"type": "tool", "name": "f"}) == ["f"]
+    for choice in ({"type": "tool", "name": tool["name"]}, {"type": "any"}):
+        with pytest.raises(BadRequest, match="runs at Anthropic"):
+            names([tool] if choice["type"] == "any" else [tool, FUNCTION], choice)

@@ -100,6 +100,7 @@ def text(words: str) -> Body:
 # ---- messages
 
 CALL = ToolCall("c", "f", '{"a":1}')
+AGAIN = ToolCall("d", "f", "{}")
 RESULT = ToolResult("c", (Text("r"),))
 
 
@@ -257,6 +258,34 @@ def test_thinking_goes_back_with_its_own_proof_alone(thought: Part, blocks: list
     assert body["messages"][1]["content"] == [*blocks, text("a")]
 
 
+@pytest.mark.parametrize(
+    ("parts", "blocks"),
+    [
+        ([Thinking("h", "s")], None),
+        ([Thinking("h", "s"), RedactedThinking("d"), Text(" ")], None),
+        ([Text("a"), Thinking("h", "s")], ["text"]),
+        ([Thinking("h", "s"), CALL, RedactedThinking("d")], ["thinking", "tool_use"]),
+        ([Thinking("h", "s"), CALL], ["thinking", "tool_use"]),
+    ],
+    ids=["alone", "two and a blank", "behind text", "behind a call", "before a call"],
+)
+def test_thinking_that_nothing_follows_is_left_out(parts: list[Part], blocks: list[str] | None) -> None:
+    messages = rendered(HI, assistant(*parts), user(Text("b")))["messages"]
+    if blocks is None:
+        assert messages == [{"role": "user", "content": [HI_BLOCK, text("b")]}]
+    else:
+        assert [block["type"] for block in messages[1]["content"]] == blocks
+
+
+def test_thinking_stays_where_the_next_message_goes_on() -> None:
+    messages = rendered(HI, assistant(Thinking("h", "s")), assistant(Text("a")), HI)["messages"]
+    assert [block["type"] for block in messages[1]["content"]] == ["thinking", "text"]
+
+
+def test_nothing_but_thinking_is_not_an_answer() -> None:
+    assert rendered(assistant(Thinking("h", "s")))["messages"] == [GO_ON]
+
+
 # ---- cache breakpoints
 
 
@@ -265,6 +294,7 @@ def test_breakpoints_are_on_the_last_block_that_may_have_one() -> None:
         Message("system", (Text("a"), Text("b")), cache_breakpoint=True),
         Message("user", (Text("c"), Text("d")), cache_breakpoint=True),
         Message("assistant", (Text("e"), Thinking("h", "s")), cache_breakpoint=True),
+        assistant(Text("f")),
         HI,
     )
     body = rendered(*messages)
@@ -477,6 +507,24 @@ def test_a_turn_that_acted_without_thinking_goes_on_without(
 ) -> None:
     body = rendered(HI, assistant(*parts), user(RESULT), model=model, reasoning=Reasoning(True))
     assert ("thinking" in body) == thinks
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "thinks"),
+    [
+        ((Thinking("h", "s"), CALL), (AGAIN,), True),
+        ((CALL,), (Thinking("h", "s"), AGAIN), False),
+    ],
+    ids=["began with a thought", "began without"],
+)
+def test_thinking_stays_as_it_was_when_the_turn_began(
+    first: tuple[Part, ...], second: tuple[Part, ...], *, thinks: bool
+) -> None:
+    before = (assistant(CALL), user(RESULT), assistant(Text("done")), HI)
+    turn = (assistant(*first), user(RESULT), assistant(*second), user(ToolResult("d", (Text("s"),))))
+    for messages in ((HI, *turn[:2]), (HI, *turn), (HI, *before, *turn[:2]), (HI, *before, *turn)):
+        assert ("thinking" in rendered(*messages, reasoning=Reasoning(True))) == thinks
+    assert "thinking" in rendered(HI, *turn, assistant(Text("done")), HI, reasoning=Reasoning(True))
 
 
 # ---- bytes that caches depend on

@@ -56,6 +56,12 @@ def test_nothing_but_what_strict_clients_miss_is_added_to_a_chat_stream(name: st
     assert pass_on(chat(), [stream]) == StrictChunks().mend(stream)
 
 
+def test_null_for_no_choices_goes_on_as_an_empty_list() -> None:
+    null = b'data: {"choices":null,"copilot_references":[],"object":"chat.completion.chunk"}\n\n'
+    stream = recorded("chat/gpt-text.sse")
+    assert pass_on(chat(), [null, stream]) == null.replace(b"null", b"[]") + stream
+
+
 @pytest.mark.parametrize("name", recorded_names("messages"))
 def test_a_messages_stream_goes_on_but_for_done(name: str) -> None:
     stream = recorded(f"messages/{name}.sse")

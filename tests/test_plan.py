@@ -273,3 +273,22 @@ def test_where_the_client_is_silent_we_ask_for_the_beta_with_the_thinking() -> N
     body = b'{"model":"claude-sonnet-4.5","max_tokens":9000,"messages":[{"role":"user","content":"hi"}]}'
     assert plan(SONNET, MESSAGES, body=body, settings=GateSettings()).betas == "interleaved-thinking-2025-05-14"
     assert plan(SONNET, MESSAGES, body=body).betas is None
+
+
+@pytest.mark.parametrize(("model", "upstream"), [(GPT, CHAT), (GPT5, RESPONSES)], ids=["chat", "responses"])
+def test_a_tools_name_that_upstream_would_refuse_is_fitted_and_given_back(model: Model, upstream: Dialect) -> None:
+    name = "mcp__" + "a" * 80
+    tool = {"name": name, "input_schema": {"type": "object", "properties": {}}}
+    body = msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": [tool]})
+    made = plan(model, MESSAGES, body=body)
+    sent = msgspec.json.decode(made.body)["tools"][0]
+    fitted = sent.get("function", sent)["name"]
+    assert made.upstream is upstream
+    assert len(fitted) <= 64
+    call = {"type": "function_call", "call_id": "c", "name": fitted, "arguments": "{}"}
+    reply = {"id": "r", "output": [call], "status": "completed", "usage": {"input_tokens": 1, "output_tokens": 1}}
+    if upstream is CHAT:
+        message = {"tool_calls": [{"id": "c", "function": {"name": fitted, "arguments": "{}"}}]}
+        reply = {"id": "r", "choices": [{"message": message, "finish_reason": "tool_calls"}]}
+    shown = msgspec.json.decode(made.whole_answer(msgspec.json.encode(reply))[0])
+    assert shown["content"][0]["name"] == name

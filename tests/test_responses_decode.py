@@ -338,6 +338,36 @@ def test_blanks_before_arguments_decide_nothing() -> None:
     assert events[1:-1] == [ToolCallStarted(0, "c", "f"), ToolCallDelta(0, "\n {"), ToolCallDelta(0, "}")]
 
 
+@pytest.mark.parametrize(
+    "events",
+    [
+        [item("added", 0, "function_call", name="f", call_id="c"), completed()],
+        [item("done", 0, "function_call", name="f", call_id="c", arguments=""), completed()],
+        [
+            item("added", 0, "function_call", name="f", call_id="c"),
+            {"type": "response.function_call_arguments.done", "arguments": "", "output_index": 0},
+            completed({"type": "function_call", "name": "f", "call_id": "c", "arguments": ""}),
+        ],
+        [completed({"type": "function_call", "name": "f", "call_id": "c"})],
+    ],
+    ids=["never done", "done", "arguments done", "in the end"],
+)
+def test_a_function_call_without_arguments_has_an_empty_objects(events: list[dict[str, object]]) -> None:
+    assert decode(stream(*events))[1:-1] == [ToolCallStarted(0, "c", "f"), ToolCallDelta(0, "{}")]
+
+
+def test_a_freeform_call_without_input_has_none() -> None:
+    call = item("done", 0, "custom_tool_call", name="f", call_id="c", input="")
+    assert decode(stream(call, completed()))[1:-1] == [ToolCallStarted(0, "c", "f", custom=True)]
+
+
+def test_half_of_a_surrogate_pair_is_no_gap() -> None:
+    cut = stream(delta("output_text", "a CUT b"), completed()).replace(b"CUT", rb"\udc00")
+    assert decode(cut)[1:-1] == [TextDelta("a \ufffd b")]
+    whole = msgspec.json.encode({"output": [{"type": "message", "content": [{"type": "output_text", "text": "CUT"}]}]})
+    assert parse_answer(whole.replace(b"CUT", rb"\ud83d")).parts == (Text("\ufffd"),)
+
+
 def test_a_text_that_changed_its_mind_stays_as_it_was_said() -> None:
     done = {"type": "response.output_text.done", "text": "other words", "output_index": 0}
     assert decode(stream(delta("output_text", "words"), done, completed()))[1:-1] == [TextDelta("words")]
@@ -358,7 +388,7 @@ def test_what_follows_an_items_end_is_not_said_again() -> None:
 
 def test_text_within_a_call_is_passed_over() -> None:
     events = decode(stream(item("added", 0, "function_call", name="f"), delta("output_text", "a"), completed()))
-    assert events[1:-1] == [ToolCallStarted(0, "", "f")]
+    assert events[1:-1] == [ToolCallStarted(0, "", "f"), ToolCallDelta(0, "{}")]
 
 
 def test_a_final_list_that_disagrees_adds_nothing() -> None:

@@ -195,6 +195,9 @@ def spoken(events: list[Event]) -> tuple[list[str], ...]:
     for event in events:
         if isinstance(event, ToolCallDelta):
             arguments[event.index] += event.arguments
+    for event in events:
+        if isinstance(event, ToolCallStarted) and not event.custom:
+            arguments[event.index] = arguments[event.index] or "{}"
     words = [
         "".join(event.text for event in events if isinstance(event, kind)).replace("\n\n", "")
         for kind in (TextDelta, RefusalDelta, ThinkingDelta)

@@ -154,8 +154,8 @@ SAID = {
 # Kinds that are left out, each with its reason in the table, and names: Codex calls the tools of ``functions`` by their
 # bare names, and Anthropic's API has none for a schema.
 LEFT_OUT = {
-    "chat": {"tool_search", "web_search_20250305", "tool", "application/pdf"},
-    "responses": set[str](),
+    "chat": {"tool_search", "web_search_20250305", "tool", "application/pdf", "DeferredToolPlaceholder"},
+    "responses": {"DeferredToolPlaceholder"},
     "messages": {"tool_search", "reasoning"},
 }
 NEEDLESS = {"functions", "codex_output_schema"}
@@ -177,7 +177,7 @@ def test_clients_requests_arrive_whole(name: str, target: str) -> None:
 def _words(value: Any, left_out: Collection[str] = (), said: Collection[str] = (), key: str = "") -> Iterator[str]:
     """All texts, or those called as in ``said``; of arguments those within, of a data URL its parts."""
     if isinstance(value, dict):
-        if not {str(value.get("type")), str(value.get("media_type"))}.isdisjoint(left_out):
+        if not {str(value.get(field)) for field in ("type", "media_type", "name")}.isdisjoint(left_out):
             return
         for name, member in value.items():
             if name not in {"metadata", "client_metadata", "safeguards"}:

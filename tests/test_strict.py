@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from copilot_trio.dialects.chat.strict import StrictChunks
+from copilot_trio.dialects.chat.strict import StrictChunks, mend_reply
 
 
 def call(index: int, *, name: str | None = None, arguments: str = "") -> dict[str, object]:
@@ -72,7 +72,8 @@ def test_several_calls_in_one_chunk() -> None:
         b": comment\n\n",
         b'data: {"tool_calls": nonsense, "object":""}\n\n',
         b'data: {"choices":[{"delta":{"tool_calls":"odd"}}],"object":"chat.completion.chunk"}\n\n',
-        b'data: {"choices":null,"tool_calls":[],"object":"chat.completion.chunk"}\n\n',
+        b'data: {"choices":null, nonsense, "object":""}\n\n',
+        b'data: {"x":{"choices":null},"choices":[],"object":"chat.completion.chunk"}\n\n',
     ],
 )
 def test_what_is_no_ordinary_chunk_stays_as_it_is(block: bytes) -> None:
@@ -83,3 +84,99 @@ def test_the_mended_text_is_the_same_however_the_events_are_grouped() -> None:
     chunks = [chunk(call(0, name="a")), chunk(call(0, arguments="{")), chunk(call(0, name="b")), b"data: [DONE]\n\n"]
     one_by_one = StrictChunks()
     assert b"".join(one_by_one.mend(block) for block in chunks) == StrictChunks().mend(b"".join(chunks))
+
+
+@pytest.mark.parametrize("null", [b"null", b" null"])
+def test_no_choices_are_an_empty_list(null: bytes) -> None:
+    block = b'data: {"copilot_references":[{"choices":null}],"choices":%b,"object":"chat.completion.chunk"}\n\n'
+    assert StrictChunks().mend(block % null) == block % (null.replace(b"null", b"[]"))
+
+
+MORE = (
+    b'{"function":{"arguments":"{\\"a\\": [1"},"index":0,"type":"function"}',
+    b'{"function":{"arguments":""},"index":0}',
+    b'{"index":0,"function":{"arguments":"x\\\\"}}',
+    b'{"index":0,"type":"function","function":{"arguments":"x"}}',
+    b'{"function":{"arguments":"cut \\ud83d"},"index":0,"type":"function"}',
+    b'{"index":7,"function":{"arguments":"x"},"index":0}',
+)
+
+
+@pytest.mark.parametrize("more", MORE)
+@pytest.mark.parametrize("content", [b"", b'"content":null,', b'"content":"x",'])
+def test_more_arguments_belong_to_the_latest_call_of_their_index(more: bytes, content: bytes) -> None:
+    line = b'data: {"object":"chat.completion.chunk","choices":[{"delta":{%b"tool_calls":[%b]}}],"id":"x"}\n\n'
+    strict = StrictChunks()
+    strict.mend(chunk(call(0, name="a")))
+    assert strict.mend(line % (content, more)) == line % (content, more)
+    strict.mend(chunk(call(0, name="b")))
+    assert strict.mend(line % (content, more)) == line % (content, more.replace(b'"index":0', b'"index":1'))
+
+
+def test_a_call_whose_arguments_were_cut_inside_an_emoji_has_its_own_index() -> None:
+    strict = StrictChunks()
+    strict.mend(chunk(call(0, name="a")))
+    block = chunk(call(0, name="b", arguments="CUT"), object="chat.completion.chunk").replace(b"CUT", rb"\ud83d")
+    assert strict.mend(block) == block.replace(b'"index":0,"id"', b'"index":1,"id"')
+
+
+# ---- whole replies
+
+
+def reply(*choices: dict[str, object]) -> bytes:
+    return b'{"object" : "o", "choices":%b,  "odd":1.50}' % msgspec.json.encode(list(choices))
+
+
+def tool(call_id: str) -> dict[str, object]:
+    return {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def test_an_answer_split_over_choices_is_one_choice() -> None:
+    split = reply(
+        {"finish_reason": "stop", "index": 0, "message": {"role": "assistant", "content": "I "}},
+        {"finish_reason": "tool_calls", "message": {"role": "assistant", "content": None, "tool_calls": [tool("a")]}},
+        {
+            "finish_reason": "tool_calls",
+            "index": 0,
+            "logprobs": {"content": []},
+            "message": {"content": "will.", "reasoning_opaque": "o", "tool_calls": [tool("b")]},
+        },
+    )
+    assert mend_reply(split) == reply(
+        {
+            "finish_reason": "tool_calls",
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "I will.",
+                "tool_calls": [tool("a"), tool("b")],
+                "reasoning_opaque": "o",
+            },
+            "logprobs": {"content": []},
+        }
+    )
+
+
+def test_a_split_answer_gets_an_object_too_and_what_was_cut_inside_an_emoji_stays() -> None:
+    split = b'{"choices":[{"message":{"content":"a\\ud83d"}},{"message":{"content":"b"}}],"x":"\\udc00"}'
+    assert mend_reply(split) == (
+        b'{"object":"chat.completion","choices":[{"message":{"content":"a\xef\xbf\xbdb"}}],"x":"\\udc00"}'
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        reply({"index": 0, "message": {"content": "a"}}),
+        reply({"index": 0, "message": {"content": "a"}}, {"index": 1, "message": {"content": "b"}}),
+        reply({"index": 0, "message": {"content": "a"}}, {"index": 0, "message": None}),
+        reply({"index": 0, "message": {"message": "a"}}),
+        b'{"object":"","choices":{"message":1,"x":{"message":2}}}',
+        b'{"object":"","message":1,"error":{"message":2}}',
+        b'{"object":"","message":1,"message" nonsense',
+        b"",
+    ],
+    ids=["one", "several asked for", "odd", "a message in it", "no list", "no choices", "no JSON", "nothing"],
+)
+def test_another_reply_keeps_its_choices(body: bytes) -> None:
+    assert mend_reply(body) == body

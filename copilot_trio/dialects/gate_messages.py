@@ -229,9 +229,9 @@ def cache_scope(draft: Draft) -> None:
 
 
 def cache_on_thinking(draft: Draft) -> None:
-    for message in draft.holding(draft.messages, THINKS):
-        content = draft.field("content", message) if next(draft.holding([message], MARK), None) else None
-        for block in draft.holding(draft.elements(content), THINKS):
+    for message in draft.holding([*draft.holding(draft.messages, MARK)], THINKS):
+        blocks = draft.elements(draft.field("content", message))
+        for block in draft.holding([*draft.holding(blocks, MARK)], THINKS):
             if draft.kind(block) in {"thinking", "redacted_thinking"}:
                 draft.cut_field("cache_control", block)
 

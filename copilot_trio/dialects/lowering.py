@@ -1,7 +1,8 @@
 """Freeform tools and namespaces, lowered for upstreams that know neither, and raised again in what they answer.
 
 Only Responses models have them (upstream.md §8.1). A freeform tool becomes a function with one string, its raw text;
-a namespaced tool gets a flat name, and so does one whose name is longer or has other letters than OpenAI takes. Names depend on nothing but the request, so a later request makes the same ones.
+a namespaced tool gets a flat name, and so does one whose name is longer or has other letters than OpenAI takes.
+Names depend on nothing but the request, so a later request makes the same ones.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ LONGEST_NAME = 64
 CUT_INPUT = re.compile(  # that string, and of its last escape what no longer counts
     r'\s*+\{\s*+"input"\s*+:\s*+"((?:[^"\\]++|\\[^u]|\\u[0-9a-fA-F]{4})*+)(?:\\(?:u[0-9a-fA-F]{0,3})?)?', re.DOTALL
 )
-HALF_PAIR = len(r"\ud83d")
+HALF_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")  # its other half was cut
 DEFAULT_NAMESPACE = "functions"  # Codex's tools of every day, which models call by their bare names
 INPUT_SCHEMA = msgspec.Raw(
     b'{"type":"object","properties":{"input":{"type":"string","description":"The whole input, as plain text."}},'
@@ -130,7 +131,7 @@ def lower(conversation: Conversation, *, names_only: bool = False) -> tuple[Conv
 
 
 def unwrapped(arguments: str) -> str:
-    """The raw text in a lowered freeform tool's JSON, also where that was cut; what is no such JSON is the text itself."""
+    """The raw text in a lowered freeform tool's JSON, were that cut; what is no such JSON is the text itself."""
     try:
         return _decode_wrapped(arguments).input
     except UNREADABLE:
@@ -141,7 +142,7 @@ def _cut_input(arguments: str) -> str:
     found = CUT_INPUT.fullmatch(arguments)
     if found is None:
         return arguments
-    for said in (found[1], found[1][:-HALF_PAIR]):
+    for said in (found[1], HALF_PAIR.sub("", found[1])):
         try:
             return _decode_text(f'"{said}"')
         except UNREADABLE:

@@ -80,7 +80,7 @@ def _pair(said: Sequence[Message], heard: Sequence[Message], names: _CallNames) 
     marked = False
     for message in heard:
         kept = tuple(_unanswering(message, calls, results)) if message.role == "user" else message.parts
-        if kept:
+        if kept or not message.parts:
             rest.append(_with_parts(message, kept))
         else:
             marked = marked or message.cache_breakpoint

@@ -181,8 +181,12 @@ def _translated(asked: Asked, model: Model, upstream: Dialect, settings: GateSet
         sent, lowered = lower(msgspec.structs.replace(sent, search=None))
         if lowered is not None:
             reshape = lowered.fresh
-    elif not settings.web_search:
-        sent = msgspec.structs.replace(thinking, search=None)
+    else:
+        sent, lowered = lower(
+            sent if settings.web_search else msgspec.structs.replace(sent, search=None), names_only=True
+        )
+        if lowered is not None:
+            reshape = lowered.fresh
     plain: bytes | None = None
     if thinking is not conversation:
         plain = upstream.render_request(msgspec.structs.replace(sent, reasoning=conversation.reasoning), model)

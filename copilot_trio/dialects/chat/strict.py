@@ -153,7 +153,7 @@ def _joined(body: bytes) -> bytes:
         return body
     if any(choice.get("index") not in (0, None) for choice in choices):
         return body
-    edit = splice.Splice(text)
+    edit = splice.Splice(body)
     edit.replace(at, _encode([_as_one(choices)]))
     return edit.apply()
 
@@ -176,9 +176,9 @@ def _add(to: dict[str, object], more: object) -> None:
         said = to.get(key)
         if said is None:
             to[key] = value
-        elif key in _WORDS and isinstance(said, str) and isinstance(value, str):
-            to[key] = said + value
-        elif key == "tool_calls" and isinstance(said, list) and isinstance(value, list):
+        elif isinstance(said, str) and isinstance(value, str):
+            to[key] = said + value if key in _WORDS else said
+        elif isinstance(said, list) and isinstance(value, list) and key == "tool_calls":
             to[key] = said + value
 
 

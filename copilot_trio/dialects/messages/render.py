@@ -113,7 +113,7 @@ def _output_config(conversation: Conversation, model: Model) -> Fields:
 
 
 def _acted_without_thinking(messages: Sequence[Fields]) -> bool:
-    """Did the turn under way begin with a call, and no thought? A model with a budget then has to go on without thinking.
+    """Did the turn under way begin with a call and no thought? A model with a budget then goes on without thinking.
 
     So it is with every client that does not send thoughts back with their proof. Only the turn's first message counts:
     later ones may call without a thought of their own, and thinking that comes and goes spoils the cache.
