@@ -86,7 +86,7 @@ ROWS = [
         "invalid_request_body", UpstreamRefused, 400, "request", repair="drop_encrypted",
         message="Encrypted function output content could not be decrypted or decoded.",
     ),
-    Row("unauthorized", AccountRejected, 502, "account", repair="refresh_token"),
+    Row("unauthorized", AccountRejected, 502, "account", repair="refresh_token", cooldown=60),
     Row("access_revoked", AccountPaused, 403, "warning"),
     Row("forbidden", AccountPaused, 403, "warning", message="Please review our Terms of Service"),
     Row("user_request_timeout", UpstreamRefused, 408, "request", repair="resend"),
