@@ -190,25 +190,28 @@ async def _dialled(dial: Dial, context: ssl.SSLContext | None, url: str, timeout
 async def _dialled_once(dial: Dial, context: ssl.SSLContext | None, url: str, timeout: float) -> trio.abc.Stream:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    stream: trio.abc.Stream | None = None
     try:
         with trio.fail_after(timeout):
-            stream = await dial(host, port)
-            if parts.scheme == "https":
-                assert context is not None
-                secured = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
-                stream = secured
-                await secured.do_handshake()
-            return stream
-    except BaseException as error:
-        if stream is not None:
-            await trio.aclose_forcefully(stream)
-        if isinstance(error, trio.TooSlowError):
-            raise UpstreamUnreachable("upstream cannot be reached: timed out") from error
-        if isinstance(error, (OSError, trio.BrokenResourceError, trio.ClosedResourceError)):
-            why = str(error) or str(error.__cause__ or type(error).__name__)
-            raise UpstreamUnreachable(f"upstream cannot be reached: {why}") from error
+            return await _connected(dial, context, host, port)
+    except trio.TooSlowError as error:
+        raise UpstreamUnreachable("upstream cannot be reached: timed out") from error
+    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        why = str(error) or str(error.__cause__ or type(error).__name__)
+        raise UpstreamUnreachable(f"upstream cannot be reached: {why}") from error
+
+
+async def _connected(dial: Dial, context: ssl.SSLContext | None, host: str, port: int) -> trio.abc.Stream:
+    """With a ``context`` through TLS. What is cut short is closed."""
+    stream = await dial(host, port)
+    if context is None:
+        return stream
+    secured = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+    try:
+        await secured.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(secured)
         raise
+    return secured
 
 
 async def _shake_hands(
