@@ -6,7 +6,11 @@ is the table: what went wrong, the status, whether it cost the user anything.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, Self
+
+from .unreadable import UNREADABLE_OR_ODD
 
 Kind = Literal[
     "internal", "bad_request", "too_large", "unauthorized", "forbidden", "not_found", "method_not_allowed",
@@ -76,6 +80,17 @@ class BadRequest(ProxyError):
     kind: Kind = "bad_request"
     status = 400
     code: str | None = "invalid_request"
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """What cannot be read in here is the client's fault."""
+    try:
+        yield
+    except RecursionError:
+        raise BadRequest(f"{what} is nested too deeply") from None
+    except UNREADABLE_OR_ODD as error:
+        raise BadRequest(f"{what} cannot be read: {error}") from None
 
 
 class TooLarge(BadRequest):

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import trio
 
-from copilot_trio.dialects.dialect import CHAT, MESSAGES, RESPONSES, Dialect
-from copilot_trio.dialects.envelope import Initiator, has_image, initiator, is_responses_shaped, peek
+from copilot_trio.dialects.dialect import MESSAGES, RESPONSES, Dialect
+from copilot_trio.dialects.envelope import Initiator, has_image, initiator, peek
 from copilot_trio.dialects.plan import Asked
 from copilot_trio.dialects.surrogates import without_half_pairs
 from copilot_trio.server.exchange import Request
@@ -73,9 +73,8 @@ def read_job(
     body = without_half_pairs(request.body)
     dialect = downstream
     envelope = peek(body, downstream.name)
-    if downstream is CHAT and is_responses_shaped(envelope):
+    if envelope.of_responses:  # Cursor's agent asks so on the chat route
         dialect = RESPONSES
-        envelope = peek(body, dialect.name)
     note.model = envelope.model[:100]
     note.thinking = envelope.thinks
     asked = Asked(

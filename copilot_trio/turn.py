@@ -13,6 +13,10 @@ import msgspec
 StopReason = Literal["end_turn", "max_tokens", "tool_use", "stop_sequence", "refusal"]
 Role = Literal["system", "user", "assistant"]
 
+# A redacted block among turn events, and in dialects that know none, is a signature that begins so. No real one does:
+# they are base64. Whatever dialect the client speaks, the block finds its way back.
+REDACTED = "redacted:"
+
 
 # ---- what is asked
 

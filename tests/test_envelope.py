@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from copilot_trio.dialects.envelope import has_image, initiator, is_responses_shaped, peek
+from copilot_trio.dialects.envelope import has_image, initiator, peek
 from copilot_trio.errors import BadRequest
 
 
@@ -208,7 +208,7 @@ def test_what_no_responses_upstream_could_read_is_refused_by_field(sent: bytes, 
     ids=["input only", "null messages", "odd messages", "both", "text and messages", "messages only"],
 )
 def test_a_responses_body_on_the_chat_route_is_known_by_its_shape(fields: dict[str, object], answer: bool) -> None:
-    assert is_responses_shaped(peek(msgspec.json.encode({"model": "m", **fields}))) is answer
+    assert peek(msgspec.json.encode({"model": "m", **fields})).of_responses is answer
 
 
 def test_the_messages_route_takes_messages_only() -> None:

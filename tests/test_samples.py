@@ -11,7 +11,7 @@ from recordings import GEMINI, GPT, GPT5, OPUS, SONNET
 from samples_of import Sample, load, names
 
 from copilot_trio.dialects import DialectName
-from copilot_trio.dialects.envelope import has_image, initiator, is_responses_shaped, peek
+from copilot_trio.dialects.envelope import has_image, initiator, peek
 from copilot_trio.dialects.gate import GateSettings, pass_gate
 from copilot_trio.dialects.repair import without_encrypted, without_item_ids, without_thinking
 from copilot_trio.dialects.thinking import auto_thinking
@@ -85,7 +85,7 @@ def test_what_routing_needs_is_found(name: str) -> None:
     assert envelope.model == json.loads(sample.body)["model"]
     assert initiator(envelope, subagent=subagent) == ("agent" if name in AGENTS else "user")
     assert has_image(envelope, sample.body) is (name in WITH_IMAGES)
-    assert is_responses_shaped(envelope) is (dialect(name, sample) == "responses")
+    assert envelope.of_responses is (dialect(name, sample) == "responses")
 
 
 CASES = [(name, model) for name in GENERATING for model in MODELS[dialect(name, load(name))]]

@@ -17,7 +17,7 @@ from copilot_trio.relay import Relay
 from copilot_trio.server.dispatch import announce, error_headers, logged
 from copilot_trio.server.exchange import Exchange, Headers
 from copilot_trio.server.router import Router
-from copilot_trio.server.upgrade import check_handshake
+from copilot_trio.server.upgrade import GOING_AWAY, POLICY_VIOLATION, check_handshake
 from copilot_trio.sse import SSEDecoder
 from copilot_trio.turn import AnswerContext, Finished, Started, Usage
 from copilot_trio.unreadable import UNREADABLE
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IDLE = 3600.0  # seconds between two requests
-GOING_AWAY, TOO_MANY = 1001, 1008  # close codes
 MAX_FRAME = 16 * 1024 * 1024  # bytes; a connection keeps the rest of the conversation
 WAITING = 4  # requests a client may send ahead; clients send one at a time
 
@@ -113,7 +112,7 @@ class Connection:
             scope.cancel("the client left")
         except trio.WouldBlock:
             logger.info("a WebSocket client sent too many requests at once")
-            self._socket.close_code = TOO_MANY
+            self._socket.close_code = POLICY_VIOLATION
             scope.cancel("too many requests")
 
     async def _answer(self, frame: bytes) -> None:

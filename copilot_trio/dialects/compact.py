@@ -10,16 +10,15 @@ from typing import Self
 
 import msgspec
 
-from copilot_trio.errors import BadRequest, UpstreamError
+from copilot_trio.errors import BadRequest, UpstreamError, reading
 from copilot_trio.models.model import Model
-from copilot_trio.turn import Conversation, Message, Text, ToolChoice, Usage
-from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
+from copilot_trio.turn import Message, Text, ToolChoice, Usage
+from copilot_trio.unreadable import UNREADABLE
 
 from . import splice
 from .dialect import RESPONSES, Dialect
 from .gate import GateSettings
-from .lowering import lower
-from .plan import Asked, Plan, make_plan, upstream_dialect
+from .plan import Asked, Plan, make_plan, translated, upstream_dialect
 from .splice import Splice
 
 TRIGGER = b'{"type":"compaction_trigger"}'
@@ -85,19 +84,19 @@ def make_compact_plan(asked: Asked, model: Model, settings: GateSettings) -> Com
     upstream = upstream_dialect(asked, model)
     if upstream is RESPONSES:
         return CompactPlan(make_plan(msgspec.structs.replace(asked, body=_triggered(asked.body)), model, quiet), False)
-    conversation = asked.dialect.parse_request(asked.body)
-    messages = (*conversation.messages, Message("user", (Text(ASK),)))
-    choice = ToolChoice("none") if conversation.tools else None
-    wanted: Conversation = msgspec.structs.replace(
-        conversation, messages=messages, tool_choice=choice, stream=False, search=None
-    )
-    lowered, _ = lower(wanted)
-    plan = make_plan(asked, model, quiet)
-    return CompactPlan(plan.with_body(upstream.render_request(lowered, model)), True)
+    with reading("the request body"):
+        conversation = asked.dialect.parse_request(asked.body)
+        wanted = msgspec.structs.replace(
+            conversation,
+            messages=(*conversation.messages, Message("user", (Text(ASK),))),
+            tool_choice=ToolChoice("none") if conversation.tools else None,
+            stream=False,
+        )
+        return CompactPlan(translated(wanted, asked, model, upstream, quiet), True)
 
 
 def _triggered(body: bytes) -> bytes:
-    try:
+    with reading("the request body"):
         top = splice.members(body, splice.whole(body))
         edit = Splice(body)
         for value in top:
@@ -111,8 +110,6 @@ def _triggered(body: bytes) -> bytes:
         if splice.string_at(body, last) != "compaction_trigger":
             edit.insert(given.end - 1, (b"," if items else b"") + TRIGGER)
         return edit.apply()
-    except UNREADABLE_OR_ODD as error:
-        raise BadRequest(f"the request body cannot be read: {error}") from None
 
 
 class _Item(msgspec.Struct):

@@ -73,7 +73,7 @@ _decode_blocks = msgspec.json.Decoder(list[Block]).decode
 def peek(body: bytes, dialect: DialectName = "chat") -> Envelope:
     """Raises ``BadRequest`` naming the field, for what no upstream could make sense of.
 
-    On the chat route a body of the Responses API is let through as such: :func:`is_responses_shaped`.
+    On the chat route a body of the Responses API is let through as such (``of_responses``).
     """
     try:
         if not body.isascii():
@@ -118,11 +118,6 @@ def _input(form: _Form) -> list[msgspec.Raw]:
     if not form.input:
         raise BadRequest("`input` is empty", remedy="Send at least one item.", param="input")
     return [] if isinstance(form.input, str) else form.input
-
-
-def is_responses_shaped(envelope: Envelope) -> bool:
-    """Is this a body of the Responses API, on whatever route? Cursor's agent mode sends such to the chat route."""
-    return envelope.of_responses
 
 
 def initiator(envelope: Envelope, *, subagent: bool) -> Initiator:

@@ -7,10 +7,10 @@ from typing import Self
 
 import msgspec
 
-from copilot_trio.errors import BadRequest, ModelNotFound, UpstreamError
+from copilot_trio.errors import BadRequest, ModelNotFound, UpstreamError, reading
 from copilot_trio.models.model import Model
 from copilot_trio.turn import AnswerContext, Conversation, Text, Usage
-from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
+from copilot_trio.unreadable import UNREADABLE
 
 from .dialect import CHAT, MESSAGES, RESPONSES, Dialect
 from .gate import GateSettings, pass_betas, pass_gate
@@ -58,7 +58,7 @@ class Plan(msgspec.Struct, frozen=True):
     context: AnswerContext
     betas: str | None = None
     reshape: Callable[[], Reshape] | None = None
-    plain_body: bytes | None = None  # without what we added
+    plain: Callable[[], bytes] | None = None  # makes the body without what we added
 
     @property
     def endpoint(self) -> str:
@@ -66,13 +66,11 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def thinking_added(self) -> bool:
-        return self.plain_body is not None
+        return self.plain is not None
 
     def without_additions(self) -> Self | None:
         """The same without the thinking that we asked for; None where we asked for none."""
-        if self.plain_body is None:
-            return None
-        return msgspec.structs.replace(self, body=self.plain_body, plain_body=None)
+        return None if self.plain is None else self.with_body(self.plain())
 
     @property
     def translated(self) -> bool:
@@ -84,7 +82,7 @@ class Plan(msgspec.Struct, frozen=True):
         return self.context.model if self.context.model != self.model.id else None
 
     def with_body(self, body: bytes) -> Self:
-        return msgspec.structs.replace(self, body=body, plain_body=None)
+        return msgspec.structs.replace(self, body=body, plain=None)
 
     def body_relay(self) -> BodyRelay:
         """A fresh one for each attempt."""
@@ -135,18 +133,16 @@ def upstream_dialect(asked: Asked, model: Model) -> Dialect:
 
 def make_plan(asked: Asked, model: Model, settings: GateSettings) -> Plan:
     """Raises ``BadRequest`` for a body that cannot be translated, ``ModelNotFound`` for a model out of reach."""
-    try:
+    with reading("the request body"):
         return _make_plan(asked, model, settings)
-    except RecursionError:
-        raise BadRequest("the request body is nested too deeply") from None
-    except UNREADABLE_OR_ODD as error:
-        raise BadRequest(f"the request body cannot be read: {error}") from None
 
 
 def _make_plan(asked: Asked, model: Model, settings: GateSettings) -> Plan:
     upstream = upstream_dialect(asked, model)
-    if asked.search or upstream is not asked.dialect or _has_custom_chat_tools(asked):
-        return _translated(asked, model, upstream, settings)
+    custom = _with_custom_chat_tools(asked)
+    if asked.search or upstream is not asked.dialect or custom is not None:
+        conversation = custom or asked.dialect.parse_request(asked.body)
+        return translated(conversation, asked, model, upstream, settings)
     sent = pass_gate(asked.body, upstream.endpoint, model, settings, rename=asked.model != model.id)
     thinking = auto_thinking(sent, upstream.endpoint, model, asked.body) if settings.auto_thinking else sent
     conversation = Conversation(())
@@ -159,12 +155,15 @@ def _make_plan(asked: Asked, model: Model, settings: GateSettings) -> Plan:
         body=thinking,
         context=AnswerContext(asked.model, asked.created, asked.seed, conversation),
         betas=_betas(asked.betas, model, upstream, ours=thinking is not sent),
-        plain_body=None if thinking is sent else sent,
+        plain=None if thinking is sent else lambda: sent,
     )
 
 
-def _translated(asked: Asked, model: Model, upstream: Dialect, settings: GateSettings) -> Plan:
-    conversation = _for_downstream(asked.dialect.parse_request(asked.body), asked)
+def translated(
+    conversation: Conversation, asked: Asked, model: Model, upstream: Dialect, settings: GateSettings
+) -> Plan:
+    """Ask ``conversation`` instead of the body that was sent. Raises ``BadRequest`` where it says nothing."""
+    conversation = _for_downstream(conversation, asked)
     if any(tool.custom for tool in conversation.tools) and RESPONSES.endpoint in model.endpoints:
         upstream = RESPONSES  # the only one that knows freeform tools
     if not any(message.parts for message in conversation.messages if message.role != "system"):
@@ -187,9 +186,7 @@ def _translated(asked: Asked, model: Model, upstream: Dialect, settings: GateSet
         )
         if lowered is not None:
             reshape = lowered.fresh
-    plain: bytes | None = None
-    if thinking is not conversation:
-        plain = upstream.render_request(msgspec.structs.replace(sent, reasoning=conversation.reasoning), model)
+    without = msgspec.structs.replace(sent, reasoning=conversation.reasoning)
     return Plan(
         upstream=upstream,
         downstream=asked.downstream,
@@ -198,7 +195,7 @@ def _translated(asked: Asked, model: Model, upstream: Dialect, settings: GateSet
         context=AnswerContext(asked.model, asked.created, asked.seed, conversation),
         betas=_betas(None, model, upstream, ours=True),
         reshape=reshape,
-        plain_body=plain,
+        plain=None if thinking is conversation else lambda: upstream.render_request(without, model),
     )
 
 
@@ -239,10 +236,12 @@ def _for_downstream(conversation: Conversation, asked: Asked) -> Conversation:
     return msgspec.structs.replace(conversation, tools=tools)
 
 
-def _has_custom_chat_tools(asked: Asked) -> bool:
+def _with_custom_chat_tools(asked: Asked) -> Conversation | None:
+    """A chat request with freeform tools, which no chat upstream knows."""
     if asked.dialect is not CHAT or b'"custom"' not in asked.body:
-        return False
-    return any(tool.custom for tool in CHAT.parse_request(asked.body).tools)
+        return None
+    conversation = CHAT.parse_request(asked.body)
+    return conversation if any(tool.custom for tool in conversation.tools) else None
 
 
 def search_asked(body: bytes) -> str | None:
@@ -252,10 +251,8 @@ def search_asked(body: bytes) -> str | None:
     """
     if b'"web_search_2' not in body:
         return None
-    try:
+    with reading("the request body"):
         conversation = MESSAGES.parse_request(body)
-    except UNREADABLE_OR_ODD as error:
-        raise BadRequest(f"the request body cannot be read: {error}") from None
     if conversation.search is None:
         return None
     if conversation.tools:

@@ -9,6 +9,7 @@ from copilot_trio.errors import BadRequest, UpgradeRequired
 from .exchange import Request
 
 WRITE_SIZE = 256 * 1024
+GOING_AWAY, POLICY_VIOLATION = 1001, 1008  # close codes of a WebSocket
 
 
 class UpgradedStream(trio.abc.Stream):

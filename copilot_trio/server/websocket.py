@@ -10,13 +10,11 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import LocalProtocolError
 
 from .exchange import Exchange
-from .upgrade import UpgradedStream
+from .upgrade import GOING_AWAY, UpgradedStream
 
 HANDSHAKE = 10.0  # seconds
 CLOSE = 2.0
 READ_SIZE = 64 * 1024
-GOING_AWAY = 1001
-POLICY_VIOLATION = 1008
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import msgspec
 
-from copilot_trio.dialects.messages.wire import REDACTED
 from copilot_trio.turn import (
+    REDACTED,
     AnswerContext,
     Event,
     Finished,

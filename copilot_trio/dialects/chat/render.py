@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from copilot_trio.dialects import limits
-from copilot_trio.dialects.messages.wire import REDACTED
 from copilot_trio.dialects.pairing import paired
 from copilot_trio.errors import BadRequest
 from copilot_trio.models.model import Model
 from copilot_trio.turn import (
+    REDACTED,
     Conversation,
     Document,
     Image,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from copilot_trio.dialects.chat.render import plain
-from copilot_trio.turn import Document, Image, Message, Part, RedactedThinking, Thinking, ToolCall, ToolResult
+from copilot_trio.turn import REDACTED, Document, Image, Message, Part, RedactedThinking, Thinking, ToolCall, ToolResult
 
-from .wire import REDACTED, tool_input, valid_id
+from .wire import tool_input, valid_id
 
 Fields = dict[str, object]
 Blocks = list[Fields]

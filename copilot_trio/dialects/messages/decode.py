@@ -8,6 +8,7 @@ from copilot_trio.dialects.surrogates import without_half_pairs
 from copilot_trio.errors import StreamTruncated, UpstreamError
 from copilot_trio.sse import SSEEvent
 from copilot_trio.turn import (
+    REDACTED,
     Event,
     Finished,
     Part,
@@ -33,7 +34,6 @@ from copilot_trio.turn import (
 from copilot_trio.unreadable import UNREADABLE
 
 from .wire import (
-    REDACTED,
     AnswerEvent,
     AnswerOut,
     Block,
@@ -76,7 +76,7 @@ class MessagesStreamDecoder:
 
     Blocks come one after another, each begun, filled and ended; the latest begun is the open one, and what comes for
     another is an error, for a block that was closed cannot be opened again. Turn events have none for a redacted block:
-    it is a ``ThinkingSigned`` whose signature begins with ``wire.REDACTED``.
+    it is a ``ThinkingSigned`` whose signature begins with ``turn.REDACTED``.
     """
 
     def __init__(self) -> None:

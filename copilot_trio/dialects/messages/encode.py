@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from copilot_trio.turn import (
+    REDACTED,
     AnswerContext,
     Event,
     Finished,
@@ -29,7 +30,7 @@ from copilot_trio.turn import (
     WebSearch,
 )
 
-from .wire import FOREIGN, REDACTED, WEB_SEARCH, tool_input, valid_id
+from .wire import FOREIGN, WEB_SEARCH, tool_input, valid_id
 
 Fields = dict[str, object]
 

@@ -12,9 +12,6 @@ from copilot_trio.unreadable import UNREADABLE
 
 NOTHING = msgspec.Raw()
 WEB_SEARCH = "web_search"
-# A redacted block among turn events, and in dialects that know none, is a signature that begins so. No real one does:
-# they are base64. Whatever dialect the client speaks, the block finds its way back.
-REDACTED = "redacted:"
 FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 
 _encode = msgspec.json.Encoder().encode

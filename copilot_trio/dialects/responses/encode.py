@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from copilot_trio.dialects.messages.wire import REDACTED
 from copilot_trio.turn import (
+    REDACTED,
     AnswerContext,
     Event,
     Finished,

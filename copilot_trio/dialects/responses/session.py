@@ -12,8 +12,8 @@ import msgspec
 
 from copilot_trio.dialects import splice
 from copilot_trio.dialects.surrogates import without_half_pairs
-from copilot_trio.errors import BadRequest, TooLarge
-from copilot_trio.unreadable import UNREADABLE, UNREADABLE_OR_ODD
+from copilot_trio.errors import BadRequest, TooLarge, reading
+from copilot_trio.unreadable import UNREADABLE
 
 REMEMBERED = 4  # responses a client may go on from; Codex goes on from the latest
 OURS = {"type", "generate", "previous_response_id", "initiator", "stream", "background"}
@@ -54,10 +54,8 @@ class Session:
             return None
         if head.type != "response.create":
             raise BadRequest(f"frames of type {head.type[:60]!r} are unknown", remedy="Send response.create.")
-        try:
+        with reading("the frame"):
             return self._read(frame, head)
-        except UNREADABLE_OR_ODD as error:
-            raise BadRequest(f"the frame cannot be read: {error}") from None
 
     def _read(self, frame: bytes, head: FrameHead) -> Asking:
         top = splice.members(frame, splice.whole(frame))
