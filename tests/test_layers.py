@@ -12,7 +12,7 @@ SRC = Path(__file__).parent.parent / "copilot_trio"
 # Longest prefix wins. Layers as in docs/architecture.md.
 LAYERS: dict[str, int] = {
     "errors": 0, "unreadable": 0, "sse": 0, "turn": 0, "dialects": 0, "models.model": 0, "models.mapping": 0,
-    "accounts.outcome": 0, "tokens": 0,
+    "accounts.outcome": 0, "accounts.quota": 0, "tokens": 0,
     "upstream.dechunk": 0, "usage.note": 0, "github.hosts": 1,
     "config": 1, "accounts": 1, "models": 1, "usage": 1, "logs": 1,
     "server": 2, "upstream": 2, "github": 2, "accounts.store": 2,

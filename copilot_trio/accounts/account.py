@@ -13,12 +13,28 @@ import trio
 from copilot_trio.errors import AccountPaused, ProxyError
 from copilot_trio.models.catalogue import Catalogue
 
+from .quota import Quota
+
 AccountType = Literal["individual", "business", "enterprise"]
-Status = Literal["active", "disabled"]
+Status = Literal["active", "exhausted", "rate_limited", "banned", "error", "disabled"]
+
+
+class StoredCooldown(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``until`` is in Unix seconds, so that it holds over a restart."""
+
+    until: float
+    status: Status
+    why: str = ""
+    code: str | None = None
 
 
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored of an account (product.md §4.1). ``machine_id`` is the account's own, made once."""
+    """What is stored of an account (product.md §4.1). ``machine_id`` is the account's own, made once.
+
+    ``direct``: the GitHub token itself is Copilot's bearer (upstream.md §3.3). ``status`` is what a person chose or has
+    to mend (active, disabled, banned); what passes by itself is in ``cooldowns``, by model id, by :data:`PAID` for the
+    models that cost, or by ``""`` for all. ``last_used`` is in Unix seconds.
+    """
 
     id: str
     label: str
@@ -27,9 +43,14 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     account_type: AccountType = "individual"
     enterprise_host: str | None = None
     proxy: str | None = None
+    direct: bool = False
     status: Status = "active"
+    status_message: str = ""
+    cooldowns: dict[str, StoredCooldown] = {}
+    quota: Quota | None = None
     machine_id: str = ""
     added: str = ""
+    last_used: float = 0.0
 
     def __repr__(self) -> str:
         return f"<AccountRecord {self.id} {self.label!r} {self.status}>"  # never the token
