@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -12,14 +13,16 @@ import msgspec
 import trio
 
 from copilot_trio.accounts.account import Account, AccountRecord, Hosts
-from copilot_trio.accounts.outcome import paused
+from copilot_trio.accounts.health import Health
+from copilot_trio.accounts.keeper import Keepers
+from copilot_trio.accounts.pacing import Pacer
 from copilot_trio.accounts.registry import Accounts
-from copilot_trio.accounts.store import load_accounts, save_accounts, with_pause
+from copilot_trio.accounts.sync import Sync
 from copilot_trio.api import compact, count_tokens, embeddings, generate, health, models, websocket
 from copilot_trio.attempt import Attempts
-from copilot_trio.config import Config, DamagedFile
+from copilot_trio.config import Config
 from copilot_trio.dialects.gate import GateSettings
-from copilot_trio.errors import AccountPaused
+from copilot_trio.github.quota import fetch_quota
 from copilot_trio.github.token import TokenSource
 from copilot_trio.models.catalogue import Catalogue
 from copilot_trio.models.queue import ModelQueues
@@ -31,7 +34,7 @@ from copilot_trio.server.router import Router
 from copilot_trio.tokens.exact import exact_counter
 from copilot_trio.tokens.ledger import TokenLedger
 from copilot_trio.upstream.copilot import Copilot
-from copilot_trio.upstream.network import Dial, dial_direct
+from copilot_trio.upstream.egress import Egress, direct
 from copilot_trio.upstream.pool import AccountPool, Timeouts
 from copilot_trio.upstream.tls import shared_context
 from copilot_trio.websearch import SearchRouting
@@ -47,16 +50,19 @@ class CannotListen(Exception):
 
 
 class Seat(msgspec.Struct, frozen=True):
-    """An account as it is to be used in this run. ``paused``: what GitHub warned about it with, in an earlier one."""
+    """An account as it is to be used: by which hosts and which way out."""
 
     record: AccountRecord
     hosts: Hosts
-    dial: Dial = dial_direct
-    paused: str | None = None
+    egress: Egress = msgspec.field(default_factory=direct)
 
 
 class App:
-    """Everything but the sockets. ``handle`` and ``refuse`` go into a :class:`Server`."""
+    """Everything but the sockets. ``handle`` and ``refuse`` go into a :class:`Server`.
+
+    ``seats`` are accounts of this run alone; ``equip`` makes seats of those in ``accounts_file``, which are followed
+    while it runs. Raises ``DamagedFile``.
+    """
 
     def __init__(
         self,
@@ -66,15 +72,31 @@ class App:
         limits: Limits,
         *,
         accounts_file: Path | None = None,
+        equip: Callable[[AccountRecord], Seat] | None = None,
         ca_file: str | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._ca_file = ca_file
-        self._accounts_file = accounts_file
-        tokens = TokenSource(config.identity, random.random, self._on_warning)
-        self.accounts = Accounts([], max_wait=config.timeouts.wait, on_paused=self._keep_paused)
-        self._copilot = Copilot(config.identity, tokens, self.accounts.judge)
-        self.accounts.accounts += [self._account(seat) for seat in seats]
+        self._equip = equip
+        self.accounts = Accounts(
+            settings=config.accounts,
+            groups=config.groups,
+            max_wait=config.timeouts.wait,
+            now=now,
+            random=random.random,
+        )
+        tokens = TokenSource(config.identity, random.random, self.accounts.judge)
+        self._copilot = Copilot(config.identity, tokens, self.accounts)
+        for seat in seats:
+            self.accounts.add(self._account(seat))
+        self.keepers = self.accounts.keepers = Keepers(
+            config.accounts, random.random, follow_quota=self.follow_quota, ping=self._copilot.ping
+        )
+        self.sync: Sync | None = None
+        if accounts_file is not None:
+            self.sync = Sync(accounts_file, self.accounts, self._of_file, self._reroute, now, follow=equip is not None)
+            self.sync.load()
         gate = GateSettings(
             keep_billing_header=config.keep_billing_header,
             auto_thinking=config.auto_thinking,
@@ -97,16 +119,37 @@ class App:
         dispatcher = Dispatcher(router, access, limits.max_body)
         self.server = Server(dispatcher.handle, limits, refuse, dispatcher.admit_head)
 
+    async def keep(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """What goes on beside the requests: the accounts' upkeep and their file. Until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.keepers.run, self.accounts.accounts)
+            if self.sync is not None:
+                await nursery.start(self.sync.run)
+            task_status.started()
+
     async def aclose(self) -> None:
         for account in self.accounts.accounts:
             await account.pool.aclose()
 
+    async def follow_quota(self, account: Account) -> None:
+        """Ask GitHub what is left. Raises ``ProxyError``."""
+        self.accounts.told(account, await fetch_quota(account, self._config.identity, self.accounts.judge))
+
+    def _of_file(self, record: AccountRecord) -> Account:
+        assert self._equip is not None
+        return self._account(self._equip(record))
+
     def _account(self, seat: Seat) -> Account:
-        timeouts = Timeouts(connect=self._config.timeouts.connect, read=self._config.timeouts.response_headers)
-        pool = AccountPool(seat.dial, lambda: shared_context(self._ca_file), timeouts)
-        account = Account(seat.record, seat.hosts, pool)
-        if seat.paused is not None:
-            account.warning = paused(seat.paused)
+        settings = self._config.accounts
+        account = Account(
+            seat.record,
+            seat.hosts,
+            self._pool(seat),
+            egress=seat.egress.key,
+            proxied=seat.egress.proxied,
+            health=Health(settings.failures_allowed, settings.error_seconds),
+            pacer=Pacer(max_wait=self._config.timeouts.wait),
+        )
 
         async def fetch() -> bytes:
             return await self._copilot.fetch_models(account)
@@ -114,21 +157,20 @@ class App:
         account.catalogue = Catalogue(fetch, self._config.model_mapping)
         return account
 
-    def _on_warning(self, account: Account, warning: AccountPaused) -> None:
-        account.warning = warning
-        self._keep_paused(account)
+    def _pool(self, seat: Seat) -> AccountPool:
+        timeouts = Timeouts(connect=self._config.timeouts.connect, read=self._config.timeouts.response_headers)
+        return AccountPool(seat.egress.dial, lambda: shared_context(self._ca_file), timeouts)
 
-    def _keep_paused(self, account: Account) -> None:
-        """A warning outlives a restart: it is written before anything else can be sent."""
-        logger.error("%s: %s", account.label, account.warning)
-        cause = account.warning.cause if account.warning else ""
-        if self._accounts_file is None:
-            return
-        try:
-            stored = load_accounts(self._accounts_file)
-            save_accounts(self._accounts_file, with_pause(stored, account.record.github_token, cause))
-        except (OSError, DamagedFile) as error:
-            logger.error("%s: the pause could not be stored: %s", account.label, error)  # noqa: TRY400
+    def _reroute(self, account: Account) -> None:
+        """After a change of its record: other hosts or another way out. What streams goes on where it began."""
+        assert self._equip is not None
+        seat = self._equip(account.record)
+        self.keepers.retire(account.pool)
+        account.hosts, account.pool = seat.hosts, self._pool(seat)
+        account.egress, account.proxied = seat.egress.key, seat.egress.proxied
+        if account.catalogue is not None:
+            account.catalogue.doubt()
+        self.keepers.start(account)
 
 
 async def serve(
@@ -152,6 +194,7 @@ async def serve(
     on_listening(bound[0], bound[1])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_obey_signals, app.server, nursery.cancel_scope)
+        await nursery.start(app.keep)
         await nursery.start(_serve_then_cancel, app, listeners, nursery.cancel_scope)
         if beside is not None:
             nursery.start_soon(_harmless, beside)

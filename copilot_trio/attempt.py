@@ -16,10 +16,10 @@ import msgspec
 from copilot_trio.accounts.account import Account, Answer, CopilotToken
 from copilot_trio.accounts.frame import STATUS_OF, classify_frame
 from copilot_trio.accounts.outcome import Outcome, Refusal, Repair
-from copilot_trio.accounts.registry import Accounts
+from copilot_trio.accounts.registry import Accounts, Course, Wanted, catalogue_of
+from copilot_trio.accounts.resend import Reached, next_move
 from copilot_trio.dialects.repair import without_encrypted, without_item_ids, without_thinking
-from copilot_trio.errors import AccountPaused, NoAccount, RateLimited, UpstreamError, UpstreamRefused
-from copilot_trio.models.catalogue import Catalogue
+from copilot_trio.errors import AccountPaused, RateLimited, UpstreamError, UpstreamRefused, UpstreamUnreachable
 from copilot_trio.models.model import Model, explain_refusal
 from copilot_trio.models.queue import ModelQueues
 from copilot_trio.upstream.copilot import Call, Copilot
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 _THINKING = re.compile(r"reasoning|thinking|effort", re.IGNORECASE)
 
-ROUNDS = 3  # cooldowns that may begin while a request waits for its place
+MAX_ROUNDS = 100  # accounts that a request is offered, each of them more than once if it cools down meanwhile
 BODY_REPAIRS: dict[Repair, Callable[[bytes], bytes]] = {
     "drop_thinking": without_thinking,
     "strip_ids": without_item_ids,
@@ -71,22 +71,46 @@ class Attempts:
         self._queues = queues
 
     async def make(self, job: Job, planner: Planner[PlanT], carry: Carry[PlanT]) -> None:
-        """Send ``job``, and send it again after a repair that is provably free. Raises ``ProxyError``.
+        """Send ``job``, and send it again where that is provably free. Raises ``ProxyError``.
 
         ``carry`` gets the answer and sees it delivered.
         """
         job.watch.stop()
-        async with self._accounts.lease() as account:
+        wanted = Wanted(job.model or job.asked.model, job.kind, job.conversation, job.pin)
+        course = Course()
+        for _ in range(MAX_ROUNDS):
+            account, found = await self._accounts.choose(wanted, course)
             job.note.account = account.label
-            found = await catalogue_of(account).find(job.model or job.asked.model, job.kind)
-            for _ in range(ROUNDS):
-                await self._accounts.rested(account, found.id)
-                async with self._queues.slot(found.id):
-                    token = await self._copilot.token(account)
-                    if account.usable(found.id):  # it may have been refused while we waited for a place
-                        return await self._repeat(account, found, token, job, planner, carry)
-            self._accounts.check(account, found.id)
-            raise RateLimited(f"account {account.label} keeps cooling down", remedy="Nothing was sent.", retry_after=5)
+            try:
+                if await self._through(account, found, wanted, job, planner, carry):
+                    return
+            except _Elsewhere as moving:
+                course.leave(account, moving.error, egress=moving.egress)
+        raise RateLimited("the accounts keep cooling down", remedy="Nothing was sent.", retry_after=5)
+
+    async def _through(
+        self, account: Account, found: Model, wanted: Wanted, job: Job, planner: Planner[PlanT], carry: Carry[PlanT]
+    ) -> bool:
+        """False if the account went out of use while we waited for our place. Raises ``_Elsewhere``."""
+        with self._accounts.lease(account, found, user_initiated=job.initiator == "user"):
+            async with self._queues.slot(found.id):
+                token = await self._token(account)
+                moved = self._accounts.bind(wanted, account)
+                await self._accounts.pace(account, moved=moved)
+                if not account.usable(found.id, free=found.free):
+                    return False
+                await self._repeat(account, found, token, job, planner, carry)
+        return True
+
+    async def _token(self, account: Account, instead_of: CopilotToken | None = None) -> CopilotToken:
+        """Nothing has been sent without one, so that another account may do."""
+        try:
+            return await self._copilot.token(account, instead_of=instead_of)
+        except UpstreamUnreachable as error:
+            self._accounts.failed(account, error)
+            raise _Elsewhere(error, egress=True) from None
+        except UpstreamError as error:
+            raise _Elsewhere(error) from None
 
     async def _repeat(
         self,
@@ -114,13 +138,16 @@ class Attempts:
                 plan = plain
                 continue
             repair = _next_repair(outcome.repair, repaired, plan.body)
-            if repair == "none":
-                self.judge(account, outcome, plan.model.id)
-                if outcome.scope == "upstream":
-                    await account.pool.recycle()
-                if outcome.error.code == "model_not_found":
-                    outcome.error.remedy = explain_refusal(plan.model, job.model or job.asked.model)
-                    catalogue.doubt()
+            move = next_move(
+                "refused",
+                outcome,
+                repairable=repair != "none",
+                failover_on_quota=self._accounts.settings.failover_on_quota,
+            )
+            if move != "repair":
+                await self._refused(account, outcome, plan.model, job)
+                if move == "next_account":
+                    raise _Elsewhere(outcome.error)
                 raise outcome.error
             repaired.add(repair)
             logger.info("%s: repairing once: %s", account.label, repair)
@@ -128,12 +155,23 @@ class Attempts:
                 catalogue.learn_refused(plan.model.id, plan.endpoint)
                 plan = planner(await catalogue.find(job.model or job.asked.model, job.kind))
             elif repair in {"refresh_token", "reread_host"}:  # the token's reply names the host too
-                token = await self._copilot.token(account, instead_of=token)
+                token = await self._token(account, instead_of=token)
             for done in repaired & BODY_REPAIRS.keys():
                 plan = plan.with_body(BODY_REPAIRS[done](plan.body))
-            self._accounts.check(account, plan.model.id)  # it may have been warned meanwhile
+            self._accounts.check(account, plan.model)  # it may have been warned meanwhile
 
-    def judge(self, account: Account, outcome: Outcome, model: str) -> None:
+    async def _refused(self, account: Account, outcome: Outcome, model: Model, job: Job) -> None:
+        """A refusal that nothing mends has its effect."""
+        self._accounts.judge(account, outcome, model)
+        if outcome.scope == "upstream":
+            await account.pool.recycle()
+        if isinstance(outcome.error, UpstreamError):
+            outcome.error.account = account.label
+        if outcome.error.code == "model_not_found":
+            outcome.error.remedy = explain_refusal(model, job.model or job.asked.model)
+            catalogue_of(account).doubt()
+
+    def judge(self, account: Account, outcome: Outcome, model: Model) -> None:
         self._accounts.judge(account, outcome, model)
 
     async def _send(self, account: Account, plan: PlanT, token: CopilotToken, job: Job, carry: Carry[PlanT]) -> None:
@@ -151,28 +189,52 @@ class Attempts:
             websocket=self._websocket and job.stream and _speaks_websocket(plan),
         )
         job.watch.stop()
+        reached: Reached = "unanswered"
         try:
             async with self._copilot.send(account, call, token) as answer:
+                reached = "begun"
+                self._accounts.succeeded(account)
                 job.watch.go()
                 await carry(answer, plan, account)
+                self._accounts.spent(
+                    account,
+                    plan.model,
+                    nano_aiu=None if job.note.usage is None else job.note.usage.nano_aiu,
+                    user_initiated=job.initiator == "user",
+                )
             return
         except UpstreamError as error:
             error.account = account.label
-            failure = self._weighed(error, account, plan.model.id)
+            failure = self._weighed(error, account, plan.model)
+            if reached != "begun":
+                self._accounts.failed(account, error)
+                if isinstance(error, UpstreamUnreachable):
+                    reached = "unreachable"
         # The connections of this account are in doubt: start afresh, and let what runs on them drain.
         await account.pool.recycle()
+        if isinstance(failure, UpstreamError) and next_move(reached) == "other_egress":
+            raise _Elsewhere(failure, egress=True)
         raise failure
 
-    def _weighed(self, error: UpstreamError, account: Account, model: str) -> UpstreamError | AccountPaused:
+    def _weighed(self, error: UpstreamError, account: Account, model: Model) -> UpstreamError | AccountPaused:
         """What failed in mid-answer may be a limit or a warning, which holds for what comes next."""
         if not _is_known(error):
             return error
         outcome = classify_frame(msgspec.json.encode({"error": {"code": error.code, "message": error.cause}}))
-        self.judge(account, outcome, model)
+        self._accounts.judge(account, outcome, model)
         outcome.error.cost = error.cost
         if isinstance(outcome.error, UpstreamError):
             outcome.error.partial = error.partial
         return outcome.error
+
+
+class _Elsewhere(Exception):
+    """This account cannot serve the request, of which upstream has run nothing: on to the next."""
+
+    def __init__(self, error: UpstreamError | AccountPaused, *, egress: bool = False) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.egress = egress
 
 
 def _is_known(error: UpstreamError) -> bool:
@@ -195,9 +257,3 @@ def _next_repair(repair: Repair, done: Container[Repair], body: bytes) -> Repair
 
 def _speaks_websocket(plan: Sendable) -> bool:
     return plan.endpoint == "/responses" and "ws:/responses" in plan.model.endpoints
-
-
-def catalogue_of(account: Account) -> Catalogue:
-    if account.catalogue is None:
-        raise NoAccount(f"account {account.label} has no model list")
-    return account.catalogue

@@ -17,14 +17,22 @@ HeaderValue = Annotated[str, msgspec.Meta(pattern=r"^[!-~]([ -~]*[!-~])?\Z")]
 ModelName = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\s*]+\Z")]
 ModelPattern = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^(\*|\S*[^\s*]\S*)\Z")]  # stars alone: only one
 Limit = Annotated[int, msgspec.Meta(ge=1)]
+Delay = Annotated[float, msgspec.Meta(ge=0, le=60)]
+GroupName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Only the SHA-256 of a key is kept."""
+    """Only the SHA-256 of a key is kept. ``group`` or ``account`` (label or id): where its requests go."""
 
     label: str
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
     rights: tuple[Right, ...] = ("inference", "admin")
+    group: str | None = None
+    account: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.group is not None and self.account is not None:
+            raise ValueError(f"the key {self.label!r} is pinned to a group and to an account: one of them is enough")
 
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +61,35 @@ class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait: Seconds = 30  # for a cooldown
 
 
+class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How several accounts are used (product.md §4.4, §4.6). Seconds, where nothing else is said.
+
+    ``default_group``: where requests without a pinned key go; as a rule the first account's. ``failover_on_quota``:
+    whether a request goes on to the next account of its group where one's quota is used up. ``start_gap``: between the
+    starts of two requests of an account; ``move_delay``: least and most before a conversation goes on elsewhere; both
+    only where there is more than one account. ``pool_seconds`` and ``pool_jitter`` (a share of it): how often an
+    account gets new connections. ``failures_allowed`` in a row, then it rests for ``error_seconds``. ``quota_seconds``:
+    between two questions about a quota; ``ping_seconds``: between two signs of life through a proxy.
+    """
+
+    default_group: str | None = None
+    failover_on_quota: bool = True
+    affinity_entries: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    affinity_seconds: Seconds = 3600
+    start_gap: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
+    move_delay: tuple[Delay, Delay] = (1.0, 5.0)
+    pool_seconds: Seconds = 4 * 3600
+    pool_jitter: Annotated[float, msgspec.Meta(ge=0, le=0.9)] = 0.25
+    failures_allowed: Limit = 3
+    error_seconds: Seconds = 60
+    quota_seconds: Seconds = 300
+    ping_seconds: Seconds = 30
+
+    def __post_init__(self) -> None:
+        if self.move_delay[0] > self.move_delay[1]:
+            raise ValueError("move_delay is the least and the most, in this order")
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``keep_billing_header``: leave Claude Code's attribution block in prompts, though it spoils the cache.
 
@@ -60,7 +97,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     get; ``*`` alone is for names that mean nothing else. ``concurrency``: requests at once by model id, and by
     ``default`` (10) for the others. ``auto_thinking``: let models think where the client says nothing about it.
     ``upstream_websocket``: ask upstream over a WebSocket where a model offers one; ``websocket``: serve Responses over
-    one. ``web_search_model``: which model answers searches that the client leaves to the server.
+    one. ``web_search_model``: which model answers searches that the client leaves to the server. ``groups``: accounts,
+    by label or id, that may stand in for each other; the others are grouped by host and type.
     """
 
     identity: Identity = Identity()
@@ -73,6 +111,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream_websocket: bool = False
     websocket: bool = True
     web_search_model: ModelName | None = None
+    accounts: AccountSettings = AccountSettings()
+    groups: dict[GroupName, tuple[str, ...]] = {}
+
+    def __post_init__(self) -> None:
+        named = [name for names in self.groups.values() for name in names]
+        twice = next((name for name in named if named.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"`groups` names the account {twice!r} more than once")
 
 
 class DamagedFile(Exception):

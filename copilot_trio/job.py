@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import trio
 
+from copilot_trio.accounts.groups import NO_PIN, Pin
+from copilot_trio.dialects.conversation import conversation_key
 from copilot_trio.dialects.dialect import MESSAGES, RESPONSES, Dialect
 from copilot_trio.dialects.envelope import Initiator, has_image, initiator, peek
 from copilot_trio.dialects.plan import Asked
@@ -56,6 +58,8 @@ class Job(msgspec.Struct, frozen=True):
     interaction: str | None = None
     kind: str = "chat"  # of model
     model: str = ""  # to ask instead of the one that the client named
+    conversation: str = ""  # what keeps it with one account; empty for what stands alone
+    pin: Pin = NO_PIN
 
     @property
     def downstream(self) -> Dialect:
@@ -68,6 +72,7 @@ def read_job(
     note: RequestNote,
     request_id: str,
     start_soon: Callable[[Callable[[], Awaitable[object]]], None],
+    pin: Pin = NO_PIN,
 ) -> Job:
     """Raises ``BadRequest`` for what no upstream could make sense of."""
     body = without_half_pairs(request.body)
@@ -96,6 +101,8 @@ def read_job(
         note=note,
         watch=Stopwatch(request.received),
         start_soon=start_soon,
+        conversation=conversation_key(request.headers, envelope, f"{pin.group}:{pin.account}" if pin else ""),
+        pin=pin,
     )
 
 

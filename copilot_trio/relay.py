@@ -87,7 +87,9 @@ class Relay:
 
     async def generate(self, exchange: Exchange, downstream: Dialect, sink: Sink | None = None) -> None:
         """Answer a model request, with an error if need be. With a ``sink``, as a stream into that."""
-        job = read_job(exchange.request, downstream, exchange.note, exchange.request_id, exchange.start_soon)
+        job = read_job(
+            exchange.request, downstream, exchange.note, exchange.request_id, exchange.start_soon, exchange.pin
+        )
         announce(exchange)
         routed = self._search.routed(job)
         if isinstance(routed, Turn):
@@ -119,7 +121,7 @@ class Relay:
             if failure:
                 outcome = classify_frame(failure)
                 job.note.error = str(outcome.error.code or outcome.error.kind)
-                self._attempts.judge(account, outcome, plan.model.id)
+                self._attempts.judge(account, outcome, plan.model)
 
         error = await self._try(job, carry)
         if error is None:

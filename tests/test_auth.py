@@ -246,15 +246,15 @@ def test_a_key_opens_what_it_has_the_right_to(key: str, scope: Scope, error: typ
 
 
 def test_without_keys_everybody_has_every_right() -> None:
-    assert admit(request(), "open", OPEN) == ("inference", "admin")
+    assert admit(request(), "open", OPEN).rights == ("inference", "admin")
 
 
 def test_a_keyless_caller_has_no_rights_where_there_are_keys() -> None:
-    assert admit(request(), "open", KEYS) == ()
+    assert admit(request(), "open", KEYS).rights == ()
 
 
 def test_a_key_brings_its_rights_to_an_open_route() -> None:
-    assert admit(request(x_api_key="models-key"), "open", KEYS) == ("inference",)
+    assert admit(request(x_api_key="models-key"), "open", KEYS).rights == ("inference",)
 
 
 def test_a_refusal_never_shows_a_key() -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from copilot_trio.accounts.error_body import DEFAULT_COOLDOWN, MAX_COOLDOWN
 from copilot_trio.accounts.frame import STATUSES, classify_frame
-from copilot_trio.accounts.outcome import DEFAULT_COOLDOWN, MAX_COOLDOWN, Repair, Scope
+from copilot_trio.accounts.outcome import Repair, Scope
 from copilot_trio.errors import (
     AccountPaused,
     AccountRejected,

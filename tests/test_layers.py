@@ -12,10 +12,13 @@ SRC = Path(__file__).parent.parent / "copilot_trio"
 # Longest prefix wins. Layers as in docs/architecture.md.
 LAYERS: dict[str, int] = {
     "errors": 0, "unreadable": 0, "sse": 0, "turn": 0, "dialects": 0, "models.model": 0, "models.mapping": 0,
-    "accounts.outcome": 0, "accounts.quota": 0, "tokens": 0,
-    "upstream.dechunk": 0, "usage.note": 0, "github.hosts": 1,
+    "accounts.outcome": 0, "accounts.error_body": 0, "accounts.frame": 0, "accounts.resend": 0, "accounts.health": 0,
+    "accounts.groups": 0, "accounts.affinity": 0, "accounts.quota": 0, "accounts.quota_snapshot": 0, "accounts.quota_user": 0,
+    "accounts.overlay": 0, "tokens": 0,
+    "upstream.dechunk": 0, "upstream.proxy_url": 0, "usage.note": 0, "github.hosts": 1,
     "config": 1, "accounts": 1, "models": 1, "usage": 1, "logs": 1,
-    "server": 2, "upstream": 2, "github": 2, "accounts.store": 2,
+    "server": 2, "upstream": 2, "github": 2, "accounts.store": 2, "accounts.lock": 2, "accounts.importing": 2,
+    "accounts.sync": 2,
     "job": 3, "attempt": 3, "websearch": 3, "relay": 3, "api": 4, "twin": 4, "app": 5, "cli": 6,
 }  # fmt: skip
 EDGES = ("server", "upstream", "github")

@@ -1,69 +1,36 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
+import ssl
+from pathlib import Path
 
 import pytest
 import trio
+import trustme
+from proxy_servers import free_port
+from wires import listen, secured
 
-from copilot_trio.upstream.network import NetworkBackend, dial_direct, dial_through
-from copilot_trio.upstream.pool import AccountPool
-from copilot_trio.upstream.proxies import dial_by_environment, is_exempt
+from copilot_trio.upstream.network import (
+    NetworkBackend,
+    NetworkStream,
+    dial_direct,
+    dial_failure,
+    open_socket,
+    said_by,
+    secure,
+)
 from copilot_trio.upstream.tls import shared_context
 
 pytestmark = pytest.mark.real_clock
 
-Serve = Callable[[trio.SocketStream], Awaitable[None]]
 
-
-async def listen(nursery: trio.Nursery, serve: Serve) -> int:
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    nursery.start_soon(trio.serve_listeners, serve, listeners)
-    port: int = listeners[0].socket.getsockname()[1]
-    return port
-
-
-async def upstream(stream: trio.SocketStream) -> None:
-    await stream.receive_some()
-    await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-
-
-async def read_head(stream: trio.SocketStream) -> bytes:
-    head = b""
-    while b"\r\n\r\n" not in head:
-        head += await stream.receive_some()
-    return head
-
-
-def connect_proxy(seen: list[bytes], answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> Serve:
-    async def serve(stream: trio.SocketStream) -> None:
-        head = await read_head(stream)
-        seen.append(head)
-        await stream.send_all(answer)
-        if b" 200 " not in answer:
-            await stream.aclose()
-            return
-        host, _, port = head.split()[1].decode().rpartition(":")
-        far = await trio.open_tcp_stream(host, int(port))
-        await far.send_all(await stream.receive_some())
-        await stream.send_all(await far.receive_some())
-        await far.aclose()
-        await stream.aclose()
-
-    return serve
-
-
-async def fetch(pool: AccountPool, port: int) -> bytes:
-    try:
-        async with pool.send("GET", f"http://127.0.0.1:{port}/", []) as answer:
-            return await answer.read(100)
-    finally:
-        await pool.aclose()
+async def silent(stream: trio.abc.Stream) -> None:
+    while await stream.receive_some():
+        pass
 
 
 async def test_a_direct_socket_has_no_delay_and_keeps_itself_alive(nursery: trio.Nursery) -> None:
-    port = await listen(nursery, upstream)
-    stream = await dial_direct("127.0.0.1", port)
+    stream = await dial_direct("127.0.0.1", await listen(nursery, silent))
     assert isinstance(stream, trio.SocketStream)
     assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert stream.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -71,112 +38,105 @@ async def test_a_direct_socket_has_no_delay_and_keeps_itself_alive(nursery: trio
     await stream.aclose()
 
 
-async def test_an_http_proxy_is_asked_to_connect(nursery: trio.Nursery) -> None:
-    port = await listen(nursery, upstream)
-    seen: list[bytes] = []
-    proxy = await listen(nursery, connect_proxy(seen))
-    pool = AccountPool(dial_through(f"http://user:secret@127.0.0.1:{proxy}"), shared_context)
-    assert await fetch(pool, port) == b"ok"
-    assert seen[0].startswith(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % port)
-    assert b"Proxy-Authorization: Basic" in seen[0]
+async def test_a_direct_dial_that_fails_says_where_to_and_why() -> None:
+    down = free_port()
+    with pytest.raises(OSError, match=f"^127.0.0.1:{down}: Connection refused$"):
+        await dial_direct("127.0.0.1", down)
 
 
-async def test_a_proxy_that_refuses_is_an_error_and_nothing_goes_direct(nursery: trio.Nursery) -> None:
-    reached: list[bool] = []
-
-    async def target(stream: trio.SocketStream) -> None:
-        reached.append(True)
-
-    port = await listen(nursery, target)
-    seen: list[bytes] = []
-    proxy = await listen(nursery, connect_proxy(seen, b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"))
-    with pytest.raises(Exception, match="407"):
-        await fetch(AccountPool(dial_through(f"http://127.0.0.1:{proxy}"), shared_context), port)
-    assert len(seen) == 2  # once, and once more on a new connection
-    assert reached == []
-
-
-async def test_a_proxy_that_is_down_is_an_error_and_nothing_goes_direct(nursery: trio.Nursery) -> None:
-    reached: list[bool] = []
-
-    async def target(stream: trio.SocketStream) -> None:
-        reached.append(True)
-
-    port = await listen(nursery, target)
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        down = unused.getsockname()[1]
-    for scheme in ("http", "socks5", "socks5h", "socks4"):
-        with pytest.raises(Exception, match="cannot be reached"):
-            await fetch(AccountPool(dial_through(f"{scheme}://127.0.0.1:{down}"), shared_context), port)
-    assert reached == []
-
-
-async def test_cancelling_while_a_proxy_stalls_closes_its_socket(nursery: trio.Nursery) -> None:
-    closed = trio.Event()
-
-    async def stall(stream: trio.SocketStream) -> None:
-        await read_head(stream)
-        assert not await stream.receive_some()
-        closed.set()
-
-    proxy = await listen(nursery, stall)
-    pool = AccountPool(dial_through(f"http://127.0.0.1:{proxy}"), shared_context)
-    with trio.move_on_after(0.1):
-        await fetch(pool, 1)
-    with trio.fail_after(2):
-        await closed.wait()
-
-
-@pytest.mark.parametrize("url", ["https://127.0.0.1:1", "ftp://x", "127.0.0.1:8080", "", "socks9://x:1"])
-def test_a_proxy_url_that_cannot_be_used_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="cannot be used"):
-        dial_through(url)
-
-
-def test_no_proxy_in_the_environment_is_an_error() -> None:
-    with pytest.raises(ValueError, match="none of HTTPS_PROXY"):
-        dial_by_environment({})
-
-
-async def test_the_environments_proxy_is_used_but_for_exempt_hosts(nursery: trio.Nursery) -> None:
-    port = await listen(nursery, upstream)
-    seen: list[bytes] = []
-    proxy = await listen(nursery, connect_proxy(seen))
-    through = dial_by_environment({"http_proxy": f"http://127.0.0.1:{proxy}"})
-    assert await fetch(AccountPool(through, shared_context), port) == b"ok"
-    exempt = dial_by_environment({"ALL_PROXY": f"http://127.0.0.1:{proxy}", "NO_PROXY": "127.0.0.1"})
-    assert await fetch(AccountPool(exempt, shared_context), port) == b"ok"
-    assert len(seen) == 1
-
-
-async def test_without_a_proxy_for_https_other_hosts_are_refused_not_dialled() -> None:
-    dial = dial_by_environment({"HTTP_PROXY": "http://127.0.0.1:9"})
-    with pytest.raises(OSError, match="does not go direct"):
-        await dial("upstream.example", 8443)
+async def test_several_addresses_that_fail_alike_are_one_reason() -> None:
+    refused = ConnectionRefusedError(111, "Connection refused")
+    error = OSError("all attempts failed")
+    error.__cause__ = ExceptionGroup("attempts", [refused, refused, OSError(101, "Network is unreachable")])
+    assert dial_failure(error) == "Connection refused, Network is unreachable"
 
 
 @pytest.mark.parametrize(
-    ("host", "no_proxy", "exempt"),
+    ("error", "said"),
     [
-        ("a.example.com", "example.com", True),
-        ("a.example.com", ".example.com", True),
-        ("badexample.com", "example.com", False),
-        ("example.com", "other, Example.com", True),
-        ("example.com", "example.com:443", True),
-        ("example.com", "example.com:80", False),
-        ("::1", "[::1]", True),
-        ("x", "*", True),
-        ("x", "", False),
+        (OSError(111, "Connection refused"), "Connection refused"),
+        (OSError("in our own words"), "in our own words"),
+        (trio.BrokenResourceError(), "BrokenResourceError"),
     ],
 )
-def test_no_proxy(host: str, no_proxy: str, exempt: bool) -> None:
-    assert is_exempt(host, 443, no_proxy) == exempt
+def test_what_an_error_says(error: Exception, said: str) -> None:
+    assert said_by(error) == said
+
+
+def test_an_error_without_words_has_its_causes() -> None:
+    error = trio.BrokenResourceError()
+    error.__cause__ = OSError(104, "Connection reset by peer")
+    assert said_by(error) == "Connection reset by peer"
+
+
+async def test_tls_in_tls_carries_bytes_and_its_socket_is_still_found(nursery: trio.Nursery, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+
+    async def inner(outer: trio.abc.Stream) -> None:
+        await secured(authority, "inner.test", greet)(outer)
+
+    async def greet(stream: trio.abc.Stream) -> None:
+        await stream.send_all(await stream.receive_some())
+
+    port = await listen(nursery, secured(authority, "outer.test", inner))
+    context = shared_context(str(ca_file))
+    outer = await secure(await open_socket("127.0.0.1", port), context, "outer.test", "the outer end")
+    stream = NetworkStream(await secure(outer, context, "inner.test", "the inner end"))
+    await stream.write(b"hello")
+    assert await stream.read(100) == b"hello"
+    assert await stream.read(100) == b""
+    assert stream.get_extra_info("is_readable")
+    assert stream.get_extra_info("socket") is None
+    await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("name", "trusted", "said"),
+    [
+        ("outer.test", False, r"certificate of the far end is not trusted .*; --ca-file takes"),
+        ("other.test", True, r"certificate of the far end is not trusted .*Hostname mismatch.*\)$"),
+    ],
+)
+async def test_a_certificate_that_is_not_trusted_says_why(
+    nursery: trio.Nursery, tmp_path: Path, name: str, trusted: bool, said: str
+) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    ca_file = tmp_path / "ca.pem"
+    (authority if trusted else other).cert_pem.write_to_path(str(ca_file))
+    port = await listen(nursery, secured(authority, "outer.test", silent))
+    with pytest.raises(OSError, match=said):
+        await secure(await open_socket("127.0.0.1", port), shared_context(str(ca_file)), name, "the far end")
+
+
+async def test_what_is_no_tls_is_told_apart(nursery: trio.Nursery) -> None:
+    async def plain(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    port = await listen(nursery, plain)
+    with pytest.raises(OSError, match=r"^TLS with the far end failed: .*WRONG_VERSION_NUMBER"):
+        await secure(await open_socket("127.0.0.1", port), ssl.create_default_context(), "x.test", "the far end")
+
+
+async def test_a_cancelled_handshake_closes_its_socket(nursery: trio.Nursery) -> None:
+    closed = trio.Event()
+
+    async def stall(stream: trio.abc.Stream) -> None:
+        await silent(stream)
+        closed.set()
+
+    stream = await open_socket("127.0.0.1", await listen(nursery, stall))
+    with trio.move_on_after(0.05):
+        await secure(stream, ssl.create_default_context(), "x.test", "the far end")
+    with trio.fail_after(2):
+        await closed.wait()
 
 
 def test_the_tls_context_is_made_once() -> None:
     assert shared_context() is shared_context()
 
 
-async def test_httpcore_may_sleep(nursery: trio.Nursery) -> None:
+async def test_httpcore_may_sleep() -> None:
     await NetworkBackend(dial_direct).sleep(0)

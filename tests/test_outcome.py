@@ -8,21 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilot_trio.accounts.outcome import (
+from copilot_trio.accounts.error_body import (
     DEFAULT_COOLDOWN,
     MAX_COOLDOWN,
-    MAX_WINDOW,
     MIN_COOLDOWN,
     ErrorBody,
-    Repair,
-    Scope,
     clamp_cooldown,
-    classify,
     is_warning,
     parse_retry_after,
-    paused,
     read_error_body,
 )
+from copilot_trio.accounts.outcome import MAX_WINDOW, Repair, Scope, classify, paused
 from copilot_trio.errors import (
     AccountPaused,
     AccountRejected,
@@ -336,7 +332,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 def test_a_refusal_means(row: Row) -> None:
-    outcome = classify(row.status, row.headers, row.body, now=NOW)
+    outcome = classify("/chat/completions", row.status, row.headers, row.body, now=NOW)
     assert type(outcome.error) is row.error
     assert outcome.error.status == row.shown
     assert (outcome.scope, outcome.repair, outcome.cooldown) == (row.scope, row.repair, row.cooldown)
@@ -344,7 +340,7 @@ def test_a_refusal_means(row: Row) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 def test_a_refusal_says_why(row: Row) -> None:
-    error = classify(row.status, row.headers, row.body, now=NOW).error
+    error = classify("/chat/completions", row.status, row.headers, row.body, now=NOW).error
     assert error.cause.strip(" :")
     assert not error.cause.endswith(": ")
     assert "<html" not in str(error)
@@ -352,28 +348,30 @@ def test_a_refusal_says_why(row: Row) -> None:
 
 @pytest.mark.parametrize("status", [402, 429])
 def test_a_cooldown_is_the_clients_retry_after_too(status: int) -> None:
-    outcome = classify(status, {"retry-after": "33"}, b"", now=NOW)
+    outcome = classify("/chat/completions", status, {"retry-after": "33"}, b"", now=NOW)
     assert outcome.cooldown == outcome.error.retry_after == 33
 
 
 @pytest.mark.parametrize("status", [499, 500, 502])
 def test_what_upstream_may_have_run_may_have_been_charged(status: int) -> None:
-    assert classify(status, {}, b"", now=NOW).error.cost == "unknown"
+    assert classify("/chat/completions", status, {}, b"", now=NOW).error.cost == "unknown"
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.status < 499], ids=lambda row: row.id)
 def test_a_4xx_was_not_charged(row: Row) -> None:
-    assert classify(row.status, row.headers, row.body, now=NOW).error.cost == "none"
+    assert classify("/chat/completions", row.status, row.headers, row.body, now=NOW).error.cost == "none"
 
 
 def test_a_model_that_is_not_offered_is_named_as_openai_does() -> None:
-    error = classify(400, {}, said("no such model", "model_not_supported"), now=NOW).error
+    error = classify("/chat/completions", 400, {}, said("no such model", "model_not_supported"), now=NOW).error
     assert (error.code, error.param) == ("model_not_found", "model")
 
 
 def test_a_prompt_that_is_too_long_is_said_in_the_words_that_clients_compact_at() -> None:
     body = said("prompt token count of 138898 exceeds the limit of 64000", "")
-    assert str(classify(400, {}, body, now=NOW).error).startswith("prompt is too long: 138898 tokens > 64000 maximum")
+    assert str(classify("/chat/completions", 400, {}, body, now=NOW).error).startswith(
+        "prompt is too long: 138898 tokens > 64000 maximum"
+    )
 
 
 @pytest.mark.parametrize(
@@ -394,13 +392,13 @@ def test_a_prompt_that_is_too_long_is_said_in_the_words_that_clients_compact_at(
     ids=["figures", "words", "a code"],
 )
 def test_a_prompt_too_long_in_a_vendors_words_is_said_in_those_too(message: str, code: str, shown: str) -> None:
-    error = classify(400, {}, said(message, code), now=NOW).error
+    error = classify("/chat/completions", 400, {}, said(message, code), now=NOW).error
     assert str(error).startswith(shown)
     assert error.code == "context_length_exceeded"
 
 
 def test_a_lost_response_keeps_its_code() -> None:
-    error = classify(400, {}, said("gone", "previous_response_not_found"), now=NOW).error
+    error = classify("/chat/completions", 400, {}, said("gone", "previous_response_not_found"), now=NOW).error
     assert (error.status, error.code) == (400, "previous_response_not_found")
 
 
@@ -408,7 +406,7 @@ def test_a_lost_response_keeps_its_code() -> None:
 @pytest.mark.parametrize("status", [400, 401])
 def test_a_foreign_item_is_never_the_tokens_fault(status: int, message: str) -> None:
     for body in (message.encode(), said(message, ""), said(message, "bad_request", type="websocket_error")):
-        assert classify(status, {}, body, now=NOW).repair == "strip_ids"
+        assert classify("/chat/completions", status, {}, body, now=NOW).repair == "strip_ids"
 
 
 # ---- Retry-After
@@ -461,7 +459,7 @@ def test_a_cooldown_has_bounds(seconds: float | None, cooldown: float) -> None:
 
 @pytest.mark.parametrize("status", [429, 503, 500])
 def test_an_absurd_retry_after_does_not_reach_the_client(status: int) -> None:
-    error = classify(status, {"retry-after": "1234800"}, b"", now=NOW).error
+    error = classify("/chat/completions", status, {"retry-after": "1234800"}, b"", now=NOW).error
     assert error.retry_after == MAX_COOLDOWN
 
 
@@ -480,7 +478,7 @@ def test_an_absurd_retry_after_does_not_reach_the_client(status: int) -> None:
 )
 def test_a_session_limit_lasts_until_its_window_ends(header: str, cooldown: float) -> None:
     body = said("no", "user_global_rate_limited:pro")
-    assert classify(429, {"x-usage-ratelimit-session": header}, body, now=NOW).cooldown == cooldown
+    assert classify("/chat/completions", 429, {"x-usage-ratelimit-session": header}, body, now=NOW).cooldown == cooldown
 
 
 # ---- warnings
@@ -545,6 +543,6 @@ def test_an_error_body_is_read_by_trying(body: bytes, read: ErrorBody) -> None:
 
 @given(st.integers(201, 599), st.binary(max_size=60), st.text(max_size=10))
 def test_every_refusal_has_an_outcome(status: int, body: bytes, retry_after: str) -> None:
-    outcome = classify(status, {"retry-after": retry_after}, body, now=NOW)
+    outcome = classify("/chat/completions", status, {"retry-after": retry_after}, body, now=NOW)
     assert 400 <= outcome.error.status < 600
     assert outcome.cooldown is None or MIN_COOLDOWN <= outcome.cooldown <= MAX_WINDOW

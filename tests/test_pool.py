@@ -292,6 +292,86 @@ async def test_recycling_lets_running_streams_go_on_and_closes_the_rest(nursery:
     assert repr(pool) == "<AccountPool 0 active, 0 idle, 0 draining>"
 
 
+async def test_recycling_under_fifty_running_streams_breaks_none(nursery: trio.Nursery) -> None:
+    numbers = itertools.count()
+
+    async def counted(connection: UpstreamConnection) -> None:
+        await connection.read_request()
+        await connection.start()
+        length = 60 + next(numbers)
+        for second in range(length):
+            await connection.data(b"%d of %d\n" % (second, length))
+            await trio.sleep(1)
+        await connection.finish()
+
+    upstream = MemoryUpstream(nursery, counted)
+    pool = pool_of(upstream.dial)
+    lengths: list[int] = []
+
+    async def one_stream() -> None:
+        body = b""
+        async with pool.send("GET", URL, []) as answer:
+            while piece := await answer.receive():
+                body += piece
+        length = int(body.split()[2])
+        assert body == b"".join(b"%d of %d\n" % (second, length) for second in range(length))
+        lengths.append(length)
+
+    async with trio.open_nursery() as clients:
+        for batch in range(5):
+            for _ in range(10):
+                clients.start_soon(one_stream)
+            await trio.sleep(10)
+            if batch < 3:
+                await pool.recycle()
+        shown = pool.describe()
+        assert (shown.active, shown.draining) == (50, 3)
+    assert sorted(lengths) == list(range(60, 110))
+    assert pool.describe().draining == 0
+    for connection in upstream.connections[:30]:
+        assert await connection.hung_up()
+
+
+async def test_a_pool_replaced_again_and_again_keeps_only_pools_with_streams(nursery: trio.Nursery) -> None:
+    upstream = MemoryUpstream(nursery, endless)
+    pool = pool_of(upstream.dial)
+    async with pool.send("GET", URL, []) as running:
+        for _ in range(3600):
+            await running.receive()
+            async with trio.open_nursery() as at_once:
+                for _ in range(3):
+                    at_once.start_soon(pool.recycle)
+            assert pool.describe().draining == 1
+    assert pool.describe().draining == 0
+
+
+async def test_a_replaced_pool_keeps_no_idle_connection_beside_its_streams(nursery: trio.Nursery) -> None:
+    async def endless_then_brief(connection: UpstreamConnection) -> None:
+        await (endless if connection is upstream.connections[0] else hello)(connection)
+
+    upstream = MemoryUpstream(nursery, endless_then_brief)
+    pool = pool_of(upstream.dial)
+    async with pool.send("GET", URL, []) as running:
+        async with pool.send("GET", URL, []) as brief:
+            await pool.recycle()
+            assert await brief.read(100) == b"hello"
+        assert await upstream.connections[1].hung_up()
+        assert (pool.describe().active, pool.describe().idle, pool.describe().draining) == (1, 0, 1)
+        assert await running.receive()
+    assert pool.describe().connections == ()
+
+
+async def test_a_cancelled_recycling_still_closes_what_is_left(nursery: trio.Nursery) -> None:
+    upstream = MemoryUpstream(nursery, hello)
+    pool = pool_of(upstream.dial)
+    await fetch(pool)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await pool.recycle()
+    assert pool.describe().connections == ()
+    assert await upstream.connections[0].hung_up()
+
+
 async def test_closing_the_pool_closes_its_connections(nursery: trio.Nursery) -> None:
     upstream = MemoryUpstream(nursery, hello)
     pool = pool_of(upstream.dial)

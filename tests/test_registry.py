@@ -18,7 +18,7 @@ def account(label: str, status: Status = "active") -> Account:
 
 
 def limited(seconds: int, code: str = "rate_limited") -> Outcome:
-    return classify(429, {"retry-after": str(seconds)}, b'{"error":{"code":"%b"}}' % code.encode(), now=0)
+    return classify("/chat/completions", 429, {"retry-after": str(seconds)}, b'{"error":{"code":"%b"}}' % code.encode(), now=0)
 
 
 async def test_the_first_active_account_is_leased() -> None:
@@ -95,14 +95,14 @@ async def test_what_no_waiting_mends_is_not_waited_for() -> None:
 
 async def test_a_request_at_fault_has_no_effect() -> None:
     accounts = Accounts([account("a")])
-    accounts.judge(accounts.accounts[0], classify(400, {}, b"no", now=0), "m")
+    accounts.judge(accounts.accounts[0], classify("/chat/completions", 400, {}, b"no", now=0), "m")
     assert accounts.accounts[0].resting("m") is None
 
 
 async def test_a_warning_pauses_the_account_and_sends_nobody_elsewhere() -> None:
     told: list[str] = []
     accounts = Accounts([account("a"), account("b")], on_paused=lambda paused: told.append(paused.label))
-    accounts.judge(accounts.accounts[0], classify(403, {}, b"spammy_user", now=0), "m")
+    accounts.judge(accounts.accounts[0], classify("/chat/completions", 403, {}, b"spammy_user", now=0), "m")
     with pytest.raises(AccountPaused):
         async with accounts.lease():
             raise AssertionError
@@ -187,7 +187,7 @@ async def test_a_check_says_what_no_waiting_mends() -> None:
     only.rest(20, AccountRejected("revoked"))
     with pytest.raises(AccountRejected):
         accounts.check(only, "m")
-    accounts.judge(only, classify(403, {}, b"spammy_user", now=0), "m")
+    accounts.judge(only, classify("/chat/completions", 403, {}, b"spammy_user", now=0), "m")
     with pytest.raises(AccountPaused):
         accounts.check(only, "m")
     with pytest.raises(NoAccount, match="off is disabled"):
@@ -204,7 +204,7 @@ async def test_a_warning_ends_the_wait_for_a_cooldown() -> None:
     async def warn() -> None:
         await trio.sleep(10)
         accounts.judge(only, limited(15), "m")
-        accounts.judge(only, classify(403, {}, b"spammy_user", now=0), "m")
+        accounts.judge(only, classify("/chat/completions", 403, {}, b"spammy_user", now=0), "m")
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(warn)

@@ -9,12 +9,14 @@ import trio
 from memory_network import Client, MemoryListener, Response, post
 
 from copilot_trio.accounts.account import AccountRecord, Hosts
+from copilot_trio.accounts.outcome import paused as warned
 from copilot_trio.app import App, Seat
 from copilot_trio.config import Config
 from copilot_trio.server.auth import Access
 from copilot_trio.server.listen import Limits, Server
 from copilot_trio.sse import SSEDecoder, SSEEvent
 from copilot_trio.twin import Record, Twin
+from copilot_trio.upstream.egress import Egress
 
 BASE = "http://127.0.0.1:1"
 WALL_CLOCK = 1_790_000_000.0
@@ -32,6 +34,8 @@ class World:
         limits: Limits | None = None,
         accounts_file: Path | None = None,
         paused: str | None = None,
+        accounts: int = 1,
+        keep: bool = False,
     ) -> None:
         self.twin = Twin(
             now=lambda: WALL_CLOCK + trio.current_time(), monotonic=trio.current_time, pace=0.0, device_interval=5.0
@@ -41,12 +45,32 @@ class World:
         self.downstream = MemoryListener()
         self.dials = 0
         self.unreachable = False  # True: whoever dials from now on waits for ever
-        account = next(iter(self.twin.accounts))
-        record = AccountRecord(
-            id="a1", label="work", login=account.login, github_token=account.token, machine_id="m" * 64
+        seats = [
+            Seat(
+                AccountRecord(
+                    id=f"a{number}",
+                    label="work" if number == 1 else account.label,
+                    login=account.login,
+                    github_token=account.token,
+                    machine_id="m" * 64,
+                ),
+                Hosts(BASE, BASE),
+                Egress(self.dial, "memory", proxied=False),
+            )
+            for number, account in enumerate(list(self.twin.accounts)[:accounts], 1)
+        ]
+        self.app = App(
+            config or Config(),
+            seats,
+            access or Access(),
+            limits or Limits(),
+            accounts_file=accounts_file,
+            now=lambda: WALL_CLOCK + trio.current_time(),
         )
-        seat = Seat(record, Hosts(BASE, BASE), self.dial, paused)
-        self.app = App(config or Config(), [seat], access or Access(), limits or Limits(), accounts_file=accounts_file)
+        if paused is not None:
+            self.app.accounts.accounts[0].warning = warned(paused)
+        if keep:
+            nursery.start_soon(self.app.keep)
         nursery.start_soon(Server(self.twin.handle, Limits()).serve, [self.upstream])
         nursery.start_soon(self.app.server.serve, [self.downstream])
 

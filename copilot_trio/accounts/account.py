@@ -13,10 +13,13 @@ import trio
 from copilot_trio.errors import AccountPaused, ProxyError
 from copilot_trio.models.catalogue import Catalogue
 
+from .groups import Member
+from .health import ALL, PAID, Health
+from .outcome import Status as Status
+from .pacing import Pacer
 from .quota import Quota
 
 AccountType = Literal["individual", "business", "enterprise"]
-Status = Literal["active", "exhausted", "rate_limited", "banned", "error", "disabled"]
 
 
 class StoredCooldown(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -99,50 +102,108 @@ class Pool(Protocol):
 
 
 class Account:
-    def __init__(self, record: AccountRecord, hosts: Hosts, pool: Pool) -> None:
+    """``egress`` tells by which way its connections leave; two accounts with the same one fail together."""
+
+    def __init__(
+        self,
+        record: AccountRecord,
+        hosts: Hosts,
+        pool: Pool,
+        *,
+        egress: str = "direct",
+        proxied: bool = False,
+        health: Health | None = None,
+        pacer: Pacer | None = None,
+    ) -> None:
         self.record = record
         self.hosts = hosts
         self.pool = pool
+        self.egress = egress
+        self.proxied = proxied
+        self.health = health or Health(failures_allowed=3, error_seconds=60)
+        self.pacer = pacer or Pacer()
         self.session_id = secrets.token_hex(16)
         self.token: CopilotToken | None = None
         self.token_lock = trio.Lock()  # single-flight: a second caller waits and finds the token, or:
         self.token_failure: ProxyError | None = None  # of the last exchange that failed; never raised itself
         self.warning: AccountPaused | None = None  # never raised itself
         self.catalogue: Catalogue | None = None
+        self.quota: Quota | None = record.quota
+        self.quota_doubtful = True  # used since upstream last told in full
         self.in_flight = 0
+        self.reserved = 0.0  # of its quota, by what is under way
+        self.typical_cost = 1.0  # credits of a request, as they have been lately
+        self.last_used = record.last_used  # Unix seconds
+        self.leases: set[trio.CancelScope] = set()
         self.no_websocket_until = float("-inf")  # upstream refused one lately
-        self._resting: dict[str, tuple[float, ProxyError]] = {}  # model ("" for all) -> until when, and why
 
     def __repr__(self) -> str:
-        return f"<Account {self.record.label!r} {self.record.status}, {self.in_flight} in flight>"
+        return f"<Account {self.record.label!r} {self.status}, {self.in_flight} in flight>"
+
+    @property
+    def id(self) -> str:
+        return self.record.id
 
     @property
     def label(self) -> str:
         return self.record.label
 
+    def change(self, **fields: object) -> None:
+        """Of what is stored."""
+        self.record = msgspec.structs.replace(self.record, **fields)
+
+    @property
+    def member(self) -> Member:
+        record = self.record
+        return Member(record.id, record.label, record.enterprise_host, record.account_type)
+
     @property
     def ready(self) -> bool:
+        """Whether neither a person nor GitHub has switched it off."""
         return self.record.status == "active" and self.warning is None
 
-    def rest(self, seconds: float, why: ProxyError, *, model: str = "") -> None:
-        """Cool down, for one model or for all. Of two cooldowns the one that ends later holds."""
-        until = trio.current_time() + seconds
-        if model not in self._resting or until > self._resting[model][0]:
-            self._resting[model] = (until, why.fresh())
+    @property
+    def status(self) -> Status:
+        """product.md §4.2. A model's own cooldown leaves it ``active``."""
+        if self.warning is not None:
+            return "banned"
+        if self.record.status != "active":
+            return self.record.status
+        rest = self.health.resting(PAID, trio.current_time())
+        return "active" if rest is None else rest.status
 
-    def usable(self, model: str) -> bool:
-        """Whether it may be sent on for ``model`` right now; ``Accounts.check`` raises what forbids it."""
-        return self.ready and self.resting(model) is None
+    @property
+    def status_message(self) -> str:
+        """Why it is not active; empty where it is."""
+        if self.warning is not None:
+            return self.warning.cause
+        if self.record.status != "active":
+            return self.record.status_message
+        rest = self.health.resting(PAID, trio.current_time())
+        return "" if rest is None else rest.why.cause
 
-    def resting(self, model: str) -> tuple[float, ProxyError] | None:
+    @property
+    def exhausted(self) -> bool:
+        return self.status == "exhausted"
+
+    def rest(self, seconds: float, why: ProxyError, *, model: str = ALL, status: Status = "rate_limited") -> None:
+        """Cool down: for one model, for those that cost (``health.PAID``), or for all."""
+        self.health.rest(model, trio.current_time() + seconds, status, why)
+
+    def usable(self, model: str, *, free: bool = False) -> bool:
+        """Whether it may be sent on for ``model`` right now."""
+        return self.ready and self.health.resting(model, trio.current_time(), free=free) is None
+
+    def resting(self, model: str, *, free: bool = False) -> tuple[float, ProxyError] | None:
         """For how many more seconds it must not be used for ``model``, and why; None if it may be.
 
         The reason is kept here: raise a fresh one.
         """
         now = trio.current_time()
-        self._resting = {key: (until, why) for key, (until, why) in self._resting.items() if until > now}
-        found = [self._resting[key] for key in ("", model) if key in self._resting]
-        if not found:
-            return None
-        until, why = max(found, key=lambda pair: pair[0])
-        return until - now, why
+        rest = self.health.resting(model, now, free=free)
+        return None if rest is None else (rest.until - now, rest.why)
+
+    def cooldowns(self) -> list[tuple[str, float, Status, ProxyError]]:
+        """What rests, for how many more seconds, as what and why."""
+        now = trio.current_time()
+        return [(key, rest.until - now, rest.status, rest.why) for key, rest in self.health.rests(now)]

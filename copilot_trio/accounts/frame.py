@@ -10,21 +10,18 @@ import re
 
 import msgspec
 
-from copilot_trio.errors import UpstreamOverloaded
 from copilot_trio.unreadable import UNREADABLE
 
+from .error_body import WARNING_IDS, ErrorBody, read_error_body
 from .outcome import (
     MODEL_RATE_LIMITS,
     QUOTA_CODES,
-    WARNING_IDS,
     WINDOWS,
-    ErrorBody,
     Outcome,
     bad_request,
-    clamp_cooldown,
     classify,
     context_too_long,
-    read_error_body,
+    overloaded,
 )
 
 RATE_LIMITS = {
@@ -64,14 +61,10 @@ def classify_frame(data: bytes) -> Outcome:
         status = 400
     wait = _WAIT.search(said.message)
     if status >= 500:
-        error = UpstreamOverloaded(
-            f"upstream failed: {said.message or said.code or 'no reason given'}",
-            status=status,
-            retry_after=clamp_cooldown(float(wait[1])) if wait else None,
-        )
-        return Outcome(error, "model" if status == 503 else "upstream")
+        message = f"upstream failed: {said.message or said.code or 'no reason given'}"
+        return overloaded(message, status, float(wait[1]) if wait else None)
     body = _encode({"error": {"message": said.message, "code": said.code, "param": said.param}})
-    return classify(status, {"retry-after": wait[1]} if wait else {}, body, now=0)
+    return classify("", status, {"retry-after": wait[1]} if wait else {}, body, now=0)
 
 
 def _read(data: bytes) -> tuple[ErrorBody, int | None]:

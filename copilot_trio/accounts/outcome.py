@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Literal
 from urllib.parse import parse_qs
 
@@ -27,13 +26,28 @@ from copilot_trio.errors import (
 )
 from copilot_trio.unreadable import UNREADABLE
 
+from .error_body import (
+    DEFAULT_COOLDOWN,
+    MAX_COOLDOWN,
+    MIN_COOLDOWN,
+    ErrorBody,
+    clamp_cooldown,
+    is_warning,
+    parse_retry_after,
+    read_error_body,
+)
+
+Status = Literal["active", "exhausted", "rate_limited", "banned", "error", "disabled"]
 Scope = Literal["request", "model", "account", "upstream", "warning"]
 Repair = Literal[
     "none", "resend", "refresh_token", "reread_host", "switch_endpoint", "drop_thinking", "strip_ids", "drop_encrypted"
 ]
 
-MIN_COOLDOWN, MAX_COOLDOWN, DEFAULT_COOLDOWN = 1.0, 3600.0, 60.0  # seconds (product.md §4.2)
-
+GITHUB_ENDPOINTS = {"/copilot_internal/v2/token", "/copilot_internal/user", "/user"}
+PROVIDER_COOLDOWN = 10.0  # seconds without a word of upstream's; short enough to be waited for
+FEATURE_COOLDOWN = 300.0  # seconds until a model that the account may not use is tried on it again
+NO_SEAT_COOLDOWN = MAX_COOLDOWN  # an account without Copilot is not asked about every minute (upstream.md §3.2)
+MAX_QUOTA_WAIT = 32 * 24 * 3600.0  # a month
 MAX_WINDOW = 7 * 24 * 3600.0  # the longest of upstream's windows is a week
 QUOTA_CODES = {
     "quota_exceeded", "free_quota_exceeded", "overage_limit_reached", "billing_not_configured",
@@ -45,8 +59,6 @@ WINDOWS = {
 }
 MODEL_RATE_LIMITS = {"user_model_rate_limited", "model_overloaded", "upstream_provider_rate_limit"}
 TOO_LONG_CODES = {"context_length_exceeded", "model_max_prompt_tokens_exceeded"}
-WARNINGS = ("terms of service", "access to this endpoint is forbidden")
-WARNING_IDS = ("spammy_user", "access_revoked", "programmatic_token_generation", "go_http_client", "suspended")
 
 _PROMPT_TOKENS = re.compile(r"prompt token count of (\d+) exceeds the limit of (\d+)")
 _PROMPT_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+)")
@@ -59,16 +71,22 @@ _ITEM_ID = re.compile(r"does not belong to this connection|item_id did not match
 _ENCRYPTED = re.compile(
     r"encrypted (?:function output )?content\b.*\bcould not be (?:verified|decrypted)", re.IGNORECASE | re.DOTALL
 )
+_UNIX_SECONDS = re.compile(r"[0-9]{1,12}")
 _WRONG_ENDPOINT = re.compile(r"not accessible via the \S+ endpoint")
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """``repair`` names the one thing that may be done before sending once more; ``cooldown`` is in seconds."""
+    """``repair`` names the one thing that may be done before sending once more; ``cooldown`` is in seconds.
+
+    ``becomes`` is the account's status from now on, where the failure is the account's; ``exhausted`` without a
+    cooldown lasts until the quota's reset, which the account may know.
+    """
 
     error: UpstreamError | AccountPaused
     scope: Scope
     repair: Repair = "none"
     cooldown: float | None = None
+    becomes: Status | None = None
 
 
 class Refusal(Exception):
@@ -77,55 +95,6 @@ class Refusal(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(str(outcome.error))
         self.outcome = outcome
-
-
-class ErrorBody(msgspec.Struct, frozen=True):
-    message: str = ""
-    code: str = ""
-    param: str | None = None
-
-
-def read_error_body(body: bytes) -> ErrorBody:
-    """Mostly ``text/plain`` even when it is JSON, and not always wrapped in ``error`` (upstream.md §0.1 item 2)."""
-    try:
-        value = msgspec.json.decode(body)
-    except UNREADABLE:
-        text = body[:500].decode("utf-8", "replace").strip()
-        return ErrorBody("" if text.lstrip().lower().startswith(("<!doctype", "<html")) else text)
-    inner = value.get("error", value) if isinstance(value, dict) else value
-    if not isinstance(inner, dict):
-        return ErrorBody(str(inner)[:500])
-    param = inner.get("param")
-    return ErrorBody(
-        str(inner.get("message") or "")[:500],
-        str(inner.get("code") or ""),
-        param if isinstance(param, str) else None,
-    )
-
-
-def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Seconds from now: whole seconds or an HTTP date; what is negative or absurd is ignored (§12, end)."""
-    if value is None:
-        return None
-    value = value.strip()
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    wait = (moment - datetime.fromtimestamp(now, UTC)).total_seconds()
-    return wait if wait >= 0 else None
-
-
-def clamp_cooldown(seconds: float | None) -> float:
-    return DEFAULT_COOLDOWN if seconds is None else min(max(seconds, MIN_COOLDOWN), MAX_COOLDOWN)
-
-
-def _clamped(seconds: float | None) -> float | None:
-    return None if seconds is None else clamp_cooldown(seconds)
 
 
 def _window(said: ErrorBody, headers: Mapping[str, str], now: float) -> float | None:
@@ -141,20 +110,14 @@ def _window(said: ErrorBody, headers: Mapping[str, str], now: float) -> float | 
     return min(wait, MAX_WINDOW) if wait > 0 else None
 
 
-def is_warning(status: int, body: bytes) -> bool:
-    """GitHub's word that the account is judged abusive: nothing more may be sent on it."""
-    text = body[:4000].decode("utf-8", "replace").lower()
-    # A page is some proxy's on the way, and speaks of its own terms.
-    words = WARNING_IDS if text.lstrip().startswith("<") else (*WARNINGS, *WARNING_IDS)
-    return status == 403 and any(found in text for found in words)
-
-
-def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Outcome:
-    """``status`` is not 200; ``now`` is wall-clock seconds."""
+def classify(endpoint: str, status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Outcome:
+    """``endpoint`` is the path that was asked; ``status`` is not 200; ``now`` is wall-clock seconds."""
     said = read_error_body(body)
     retry_after = parse_retry_after(headers.get("retry-after"), now)
     if is_warning(status, body):
-        return Outcome(paused(said.message), "warning")
+        return Outcome(paused(said.message), "warning", becomes="banned")
+    if endpoint in GITHUB_ENDPOINTS:
+        return _github(status, headers, body, said, retry_after, now)
     if status in {402, 403, 429} and (status == 402 or said.code in QUOTA_CODES):
         return _quota(said, retry_after)
     match status:
@@ -163,7 +126,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float
         case 401:
             return _unauthorized(said, body)
         case 403 if _FEATURE.search(said.message):
-            return Outcome(_refused(said, 403), "model")
+            return Outcome(_refused(said, 403), "model", cooldown=FEATURE_COOLDOWN)
         case 408:
             return Outcome(_refused(said, 408, "upstream timed out reading the request"), "request", "resend")
         case 421:
@@ -178,21 +141,27 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float
             return _rate_limit(said, _window(said, headers, now) or clamp_cooldown(retry_after))
         case _ if status >= 500:
             message = f"upstream answered {status}" + (f": {said.message}" if said.message else "")
-            error = UpstreamOverloaded(message, status=status, retry_after=_clamped(retry_after))
-            if status == 503:  # the model's provider, not Copilot itself
-                return Outcome(error, "model", cooldown=_clamped(retry_after))
-            return Outcome(error, "upstream")
+            return overloaded(message, status, retry_after)
         case _ if status < 400:  # a page on the way, or an answer that nobody knows how to read
             return Outcome(UpstreamError(f"upstream answered {status}, which is no answer to a request"), "upstream")
         case _:
             return Outcome(_refused(said, status if status in {403, 404, 405, 413, 424} else 400), "request")
 
 
+def overloaded(message: str, status: int, retry_after: float | None) -> Outcome:
+    """A 5xx. 503 is the model's provider, not Copilot itself."""
+    wait = None if retry_after is None else clamp_cooldown(retry_after)
+    error = UpstreamOverloaded(message, status=status, retry_after=wait)
+    if status == 503:
+        return Outcome(error, "model", cooldown=PROVIDER_COOLDOWN if wait is None else wait)
+    return Outcome(error, "upstream")
+
+
 def paused(message: str) -> AccountPaused:
     return AccountPaused(
         f"GitHub warned about this account: {message or 'its terms of service forbid what it did'}",
         remedy="Nothing more is sent on it. Read https://docs.github.com/en/site-policy, then run "
-        "`copilot-trio auth --acknowledge` once it is cleared.",
+        "`copilot-trio acknowledge` once it is cleared.",
     )
 
 
@@ -244,18 +213,19 @@ def _unauthorized(said: ErrorBody, body: bytes) -> Outcome:
         f"upstream refuses the account's credential: {said.message or 'no reason given'}",
         remedy="Run `copilot-trio auth` to sign in again.",
     )
-    permanent = "Copilot Requests permission" in said.message or "Personal Access Token" in said.message
-    return Outcome(error, "account", "none" if permanent else "refresh_token", DEFAULT_COOLDOWN)
+    if "Copilot Requests permission" in said.message or "Personal Access Token" in said.message:
+        return Outcome(error, "account", becomes="banned")
+    return Outcome(error, "account", "refresh_token", DEFAULT_COOLDOWN, "error")
 
 
 def _quota(said: ErrorBody, retry_after: float | None) -> Outcome:
-    cooldown = clamp_cooldown(MAX_COOLDOWN if retry_after is None else retry_after)
+    cooldown = None if retry_after is None else min(max(retry_after, MIN_COOLDOWN), MAX_QUOTA_WAIT)
     error = QuotaExhausted(
         f"the account's Copilot quota is used up: {said.message or said.code or 'no reason given'}",
         remedy="A model without extra cost may still answer.",
-        retry_after=cooldown,
+        retry_after=MAX_COOLDOWN if cooldown is None else cooldown,
     )
-    return Outcome(error, "account", cooldown=cooldown)
+    return Outcome(error, "account", cooldown=cooldown, becomes="exhausted")
 
 
 def _rate_limit(said: ErrorBody, cooldown: float) -> Outcome:
@@ -264,5 +234,63 @@ def _rate_limit(said: ErrorBody, cooldown: float) -> Outcome:
         remedy=f"Wait {cooldown:.0f} s.",
         retry_after=cooldown,
     )
-    scope: Scope = "model" if said.code.partition(":")[0] in MODEL_RATE_LIMITS else "account"
-    return Outcome(error, scope, cooldown=cooldown)
+    if said.code.partition(":")[0] in MODEL_RATE_LIMITS:
+        return Outcome(error, "model", cooldown=cooldown)
+    return Outcome(error, "account", cooldown=cooldown, becomes="rate_limited")
+
+
+class _Details(msgspec.Struct):
+    message: str = ""
+    url: str = ""
+    notification_id: str = ""
+
+
+class _NoAccess(msgspec.Struct):
+    message: str = ""
+    error_details: _Details | None = None
+
+
+_decode_no_access = msgspec.json.Decoder(_NoAccess).decode
+
+
+def _github(
+    status: int, headers: Mapping[str, str], body: bytes, said: ErrorBody, retry_after: float | None, now: float
+) -> Outcome:
+    """upstream.md §3.2, the table at its end. None of GitHub's calls costs anything."""
+    if status == 401:
+        rejected = AccountRejected(
+            "GitHub refuses the account's token", remedy="Run `copilot-trio auth` to sign in again."
+        )
+        return Outcome(rejected, "account", becomes="banned")
+    if status == 429 or (status == 403 and "rate limit" in said.message.lower()):
+        cooldown = clamp_cooldown(_until_reset(headers, now) if retry_after is None else retry_after)
+        limited = RateLimited(f"GitHub limits the rate: {said.message}", retry_after=cooldown)
+        return Outcome(limited, "account", cooldown=cooldown, becomes="rate_limited")
+    if status == 403:
+        return Outcome(_no_access(body), "account", cooldown=NO_SEAT_COOLDOWN, becomes="error")
+    if status == 404:
+        unknown = AccountRejected(
+            "GitHub does not know the token endpoint for this kind of token",
+            remedy="Sign in with `copilot-trio auth` instead of a personal access token.",
+        )
+        return Outcome(unknown, "account", becomes="banned")
+    error = UpstreamOverloaded(f"GitHub answered {status}", status=503 if status >= 500 else 502)
+    error.cost = "none"
+    return Outcome(error, "upstream")
+
+
+def _until_reset(headers: Mapping[str, str], now: float) -> float | None:
+    reset = headers.get("x-ratelimit-reset", "")
+    return max(0.0, float(reset) - now) if _UNIX_SECONDS.fullmatch(reset) else None
+
+
+def _no_access(body: bytes) -> AccountRejected:
+    try:
+        refusal = _decode_no_access(body)
+    except UNREADABLE:
+        refusal = _NoAccess()
+    details = refusal.error_details or _Details()
+    cause = details.message or refusal.message or "GitHub grants this account no Copilot"
+    return AccountRejected(
+        cause, remedy=f"See {details.url}." if details.url else "", code=details.notification_id or None
+    )

@@ -23,7 +23,9 @@ INTERACTION = "conversation-compaction"  # upstream.md §8.3
 
 def add_routes(router: Router, attempts: Attempts, settings: GateSettings, patience: float) -> None:
     async def compact(exchange: Exchange) -> None:
-        job = read_job(exchange.request, RESPONSES, exchange.note, exchange.request_id, exchange.start_soon)
+        job = read_job(
+            exchange.request, RESPONSES, exchange.note, exchange.request_id, exchange.start_soon, exchange.pin
+        )
         # A compaction is the client's housekeeping, no person's turn.
         job = msgspec.structs.replace(job, stream=False, initiator="agent", interaction=INTERACTION)
         announce(exchange)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import trio
 
+from copilot_trio.accounts.groups import Pin
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.dialects.envelope import peek
 from copilot_trio.dialects.surrogates import without_half_pairs
@@ -28,7 +29,7 @@ def add_routes(router: Router, accounts: Accounts, ledger: TokenLedger) -> None:
         asked = peek(body, "messages").model
         exchange.note.model = asked[:100]
         announce(exchange)
-        model = _model(accounts, asked)
+        model = _model(accounts, asked, exchange.pin)
         if counts_exactly(model) or len(body) > QUICK:  # the first exact count loads tables for 0.2 s
             counted = await trio.to_thread.run_sync(count_now, body, model)
         else:
@@ -38,10 +39,10 @@ def add_routes(router: Router, accounts: Accounts, ledger: TokenLedger) -> None:
     router.add_model_route("POST", "/messages/count_tokens", count)
 
 
-def _model(accounts: Accounts, asked: str) -> str:
+def _model(accounts: Accounts, asked: str, pin: Pin) -> str:
     """The model that replies were counted for. One that nobody offers is estimated all the same (product.md §6)."""
     try:
-        catalogue = accounts.preferred().catalogue
+        catalogue = accounts.preferred(pin).catalogue
     except ProxyError:
         return asked
     found = None if catalogue is None else catalogue.known(asked)

@@ -60,4 +60,5 @@ def _job(exchange: Exchange, model: str) -> Job:
         start_soon=exchange.start_soon,
         intent=INTENT,
         kind="embeddings",
+        pin=exchange.pin,
     )

@@ -8,8 +8,6 @@ from urllib.parse import unquote
 import msgspec
 
 from copilot_trio.accounts.registry import Accounts
-from copilot_trio.errors import NoAccount
-from copilot_trio.models.catalogue import Catalogue
 from copilot_trio.models.model import Model
 from copilot_trio.server.exchange import Exchange
 from copilot_trio.server.router import Router
@@ -20,25 +18,18 @@ UNKNOWN_DATE = "1970-01-01T00:00:00Z"  # Copilot's list has no dates; both SDKs 
 
 def add_routes(router: Router, accounts: Accounts) -> None:
     async def list_models(exchange: Exchange) -> None:
-        models = [shown(model) for model in await _catalogue(accounts).models() if model.capabilities.type in SERVED]
+        offered = await accounts.offered(exchange.pin)
+        models = [shown(model) for model in offered if model.capabilities.type in SERVED]
         ids = [str(model["id"]) for model in models]
         page = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
         await exchange.respond(200, msgspec.json.encode({"object": "list", "data": models, "has_more": False, **page}))
 
     async def get_model(exchange: Exchange) -> None:
         asked = unquote(exchange.request.path.partition("/models/")[2])
-        model = await _catalogue(accounts).look_up(asked)
-        await exchange.respond(200, msgspec.json.encode(shown(model)))
+        await exchange.respond(200, msgspec.json.encode(shown(await accounts.look_up(asked, exchange.pin))))
 
     router.add_model_route("GET", "/models", list_models)
     router.add_model_route("GET", "/models/{id}", get_model)
-
-
-def _catalogue(accounts: Accounts) -> Catalogue:
-    account = accounts.preferred()
-    if account.catalogue is None:
-        raise NoAccount(f"account {account.label} has no model list")
-    return account.catalogue
 
 
 def shown(model: Model) -> dict[str, Any]:

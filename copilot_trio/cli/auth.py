@@ -23,7 +23,7 @@ from copilot_trio.upstream.tls import shared_context
 from .credentials import new_record
 from .failure import CommandFailed
 from .hosts import chosen_hosts
-from .network import check_ca_file, chosen_dial
+from .network import check_ca_file, chosen_egress
 from .notice import first_run_notice
 from .say import say
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     except DamagedFile as error:
         raise CommandFailed(str(error)) from None
     hosts = chosen_hosts(options, environment)
-    dial = chosen_dial(options, environment)
+    dial = chosen_egress(options, environment).dial
     check_ca_file(options.ca_file)
     say(first_run_notice(config.identity))
     record = trio.run(
@@ -119,8 +119,8 @@ def _acknowledge(path: Path) -> int:
     if not stored.paused:
         say("No account is paused.")
         return 0
-    for message in stored.paused.values():
-        say(f"GitHub said: {message}")
+    for pause in stored.paused.values():
+        say(f"GitHub said: {pause.message}")
     save_accounts(path, msgspec.structs.replace(stored, paused={}))
     say("Acknowledged. Restart the server to use the account again.")
     return 0

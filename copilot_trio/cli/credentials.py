@@ -10,23 +10,22 @@ from pathlib import Path
 import msgspec
 
 from copilot_trio.accounts.account import AccountRecord
-from copilot_trio.accounts.store import AccountsFile, new_id, new_machine_id
+from copilot_trio.accounts.store import new_id, new_machine_id
 
 from .failure import CommandFailed
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """``source`` is printed; the record's token never is."""
+    """A token from outside, for this run. ``source`` is printed; the record's token never is."""
 
     record: AccountRecord
     source: str
-    stored: bool
 
 
 def given_credential(
-    options: argparse.Namespace, environment: Mapping[str, str], stored: AccountsFile
+    options: argparse.Namespace, environment: Mapping[str, str], *, any_stored: bool
 ) -> Credential | None:
-    """From flags and environment, then from the store, then ``GH_TOKEN``. None where there is none at all.
+    """From flags and environment, ``GH_TOKEN`` only where no account is stored. None where there is none.
 
     Raises ``CommandFailed`` for a token file that cannot be read or holds no token.
     """
@@ -38,12 +37,7 @@ def given_credential(
         )
     if token := environment.get("COPILOT_TRIO_GITHUB_TOKEN"):
         return _outside(token, "COPILOT_TRIO_GITHUB_TOKEN", options)
-    active = [account for account in stored.accounts if account.status == "active"]
-    if active:
-        newest = max(active, key=lambda account: account.added)
-        others = f", {len(stored.accounts) - 1} more stored" if len(stored.accounts) > 1 else ""
-        return Credential(newest, f"accounts.json{others}", stored=True)
-    if token := environment.get("GH_TOKEN"):
+    if not any_stored and (token := environment.get("GH_TOKEN")):
         return _outside(token, "GH_TOKEN", options)
     return None
 
@@ -52,7 +46,7 @@ def _outside(token: str, source: str, options: argparse.Namespace) -> Credential
     token = token.strip()
     if not token or not token.isascii() or any(character.isspace() for character in token):
         raise CommandFailed(f"{source} holds no GitHub token: it must be one line of printable characters", 2)
-    return Credential(new_record(token, options.account_type, options.enterprise_host), source, stored=False)
+    return Credential(new_record(token, options.account_type, options.enterprise_host), source)
 
 
 def new_record(token: str, account_type: str, enterprise_host: str | None, label: str = "") -> AccountRecord:

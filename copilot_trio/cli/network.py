@@ -1,4 +1,4 @@
-"""How to reach the network: flags to a dialler, checked before anything is started."""
+"""How to reach the network: flags to an egress, checked before anything is started."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import argparse
 import ssl
 from collections.abc import Mapping
 
-from copilot_trio.upstream.network import Dial, dial_direct
-from copilot_trio.upstream.proxies import dial_by_environment
+from copilot_trio.upstream.egress import Egress, by_environment, direct
 from copilot_trio.upstream.tls import shared_context
 
 from .failure import CommandFailed
 
 
-def chosen_dial(options: argparse.Namespace, environment: Mapping[str, str]) -> Dial:
-    """Raises ``CommandFailed``."""
+def chosen_egress(options: argparse.Namespace, environment: Mapping[str, str]) -> Egress:
+    """Of accounts without a proxy of their own. Raises ``CommandFailed``."""
     if not options.proxy_env:
-        return dial_direct
+        return direct()
     try:
-        return dial_by_environment(environment)
+        return by_environment(environment, ca_file=options.ca_file)
     except ValueError as error:
         raise CommandFailed(f"--proxy-env: {error}", 2) from None
 

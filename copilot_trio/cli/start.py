@@ -1,4 +1,4 @@
-"""``start``: serve one account on one port."""
+"""``start``: serve the accounts on one port."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ import msgspec
 import trio
 
 from copilot_trio import __version__, logs
-from copilot_trio.accounts.account import AccountType
-from copilot_trio.accounts.store import load_accounts, pause_of, write_private
+from copilot_trio.accounts.account import Account, AccountType
+from copilot_trio.accounts.store import load_accounts, write_private
 from copilot_trio.app import App, CannotListen, Seat, connection_cap, serve
 from copilot_trio.config import ApiKey, Config, DamagedFile, data_directory, load_config
 from copilot_trio.errors import ProxyError
 from copilot_trio.github.hosts import is_loopback
 from copilot_trio.server.auth import Access, hash_key
 from copilot_trio.server.listen import Limits
-from copilot_trio.upstream.network import Dial, dial_through
+from copilot_trio.upstream.network import Dial
 
 from .auth import check_token, sign_in, store
-from .credentials import Credential, given_credential
+from .credentials import given_credential
+from .equipment import Equip, equipment
 from .failure import CommandFailed
 from .hosts import chosen_hosts
-from .network import check_ca_file, chosen_dial
+from .network import check_ca_file, chosen_egress
 from .notice import first_run_notice
 from .say import say
 
@@ -46,49 +47,62 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         raise CommandFailed(str(error)) from None
     if options.no_auto_thinking:
         config = msgspec.structs.replace(config, auto_thinking=False)
-    dial = chosen_dial(options, environment)
+    egress = chosen_egress(options, environment)
     check_ca_file(options.ca_file)
-    credential = given_credential(options, environment, stored)
-    if credential is None:
-        credential = _first_run(options, environment, config, dial, accounts_path)
-    hosts = chosen_hosts(options, environment, credential.record.enterprise_host)
-    dial = _account_dial(credential, dial)
-    if options.save and not credential.stored:
-        record = credential.record
-        login = trio.run(check_token, config, record, hosts, dial, options.ca_file)
-        store(accounts_path, msgspec.structs.replace(record, login=login, label=login))
-    paused = pause_of(stored, credential.record.github_token)
-    seat = Seat(credential.record, hosts, dial, paused)
+    credential = given_credential(options, environment, any_stored=bool(stored.accounts))
+    if credential is None and not stored.accounts:
+        _first_run(options, environment, config, egress.dial, accounts_path)
+    equip = equipment(options, environment, egress)
+    seats = []
+    if credential is not None:
+        seats = [equip(credential.record)]
+        if options.save:
+            login = trio.run(
+                check_token, config, credential.record, seats[0].hosts, seats[0].egress.dial, options.ca_file
+            )
+            store(accounts_path, msgspec.structs.replace(credential.record, login=login, label=login))
     access = _access(options, config, directory / "config.json")
     limits = Limits(
         max_body=options.max_body * MIB,
         drain=options.drain,
         max_connections=connection_cap(options.max_connections),
     )
-    trio.run(_serve, options, config, seat, credential.source, access, limits, accounts_path)
+    source = "accounts.json" if credential is None else credential.source
+    trio.run(
+        _serve, options, config, seats, equip if credential is None else None, source, access, limits, accounts_path
+    )
     return 0
 
 
 async def _serve(
     options: argparse.Namespace,
     config: Config,
-    seat: Seat,
+    seats: list[Seat],
+    equip: Equip | None,
     source: str,
     access: Access,
     limits: Limits,
     accounts_path: Path,
 ) -> None:
-    app = App(config, [seat], access, limits, accounts_file=accounts_path, ca_file=options.ca_file)
+    try:
+        app = App(config, seats, access, limits, accounts_file=accounts_path, equip=equip, ca_file=options.ca_file)
+    except DamagedFile as error:
+        raise CommandFailed(str(error)) from None
 
     def on_listening(host: str, port: int) -> None:
         say(f"copilot_trio {__version__}: unofficial, not made or supported by GitHub; its terms apply to you")
-        say(f"account    {seat.record.label} ({seat.record.account_type}), from {source}")
+        say(f"accounts   {', '.join(map(_shown, app.accounts.accounts))}, from {source}")
         print_addresses(host, port, keyed=bool(access.keys))
 
     try:
         await serve(app, options.host, options.port, on_listening=on_listening, beside=lambda: show_models(app))
     except CannotListen as error:
         raise CommandFailed(f"{error}. Choose another --port.") from None
+
+
+def _shown(account: Account) -> str:
+    status = "" if account.status == "active" else f", {account.status}"
+    return f"{account.label} ({account.record.account_type}{status})"
 
 
 def print_addresses(host: str, port: int, *, keyed: bool) -> None:
@@ -103,8 +117,7 @@ def print_addresses(host: str, port: int, *, keyed: bool) -> None:
 async def show_models(app: App) -> None:
     """What the account is offered, once that is known. A failure here is the first word on what is wrong."""
     try:
-        catalogue = app.accounts.preferred().catalogue
-        models = () if catalogue is None else await catalogue.models()
+        models = await app.accounts.offered()
     except ProxyError as error:
         print(f"copilot-trio: {error}", file=sys.stderr, flush=True)
         return
@@ -115,7 +128,7 @@ async def show_models(app: App) -> None:
 
 def _first_run(
     options: argparse.Namespace, environment: Mapping[str, str], config: Config, dial: Dial, path: Path
-) -> Credential:
+) -> None:
     if not sys.stdin.isatty():
         raise CommandFailed(
             "no account: run `copilot-trio auth` on a terminal, or give --github-token-file FILE "
@@ -127,7 +140,6 @@ def _first_run(
     account_type: AccountType = options.account_type
     record = trio.run(sign_in, config, hosts, account_type, options.enterprise_host, "", dial, options.ca_file)
     store(path, record)
-    return Credential(record, "this sign-in", stored=True)
 
 
 def _access(options: argparse.Namespace, config: Config, config_path: Path) -> Access:
@@ -164,12 +176,3 @@ def _generate_key(config: Config, config_path: Path) -> ApiKey:
         raise CommandFailed(f"a generated key could not be stored in {config_path}: {error.strerror}") from None
     say(f"API key, shown this once: {secret}")
     return key
-
-
-def _account_dial(credential: Credential, otherwise: Dial) -> Dial:
-    if credential.record.proxy is None:
-        return otherwise
-    try:
-        return dial_through(credential.record.proxy)
-    except ValueError as error:
-        raise CommandFailed(f"the proxy of account {credential.record.label}: {error}") from None

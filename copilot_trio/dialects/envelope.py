@@ -12,6 +12,7 @@ from copilot_trio.unreadable import UNREADABLE
 from . import DialectName
 
 Initiator = Literal["user", "agent"]
+NOTHING = msgspec.Raw()
 
 # What Codex says in a user's place when an agent of its own has finished (clients.md §4.3).
 NOTIFICATION = "<subagent_notification>"
@@ -44,6 +45,9 @@ class Envelope(msgspec.Struct, frozen=True):
     reasoning: dict[str, Any] | None = None
     instructions: str | None = None
     of_responses: bool = False
+    metadata: msgspec.Raw = NOTHING
+    prompt_cache_key: msgspec.Raw = NOTHING
+    system: msgspec.Raw = NOTHING
 
     @property
     def thinks(self) -> bool:
@@ -63,6 +67,9 @@ class _Form(msgspec.Struct, frozen=True):
     reasoning_effort: str | None = None
     reasoning: dict[str, Any] | None = None
     instructions: str | None = None
+    metadata: msgspec.Raw = NOTHING
+    prompt_cache_key: msgspec.Raw = NOTHING
+    system: msgspec.Raw = NOTHING
 
 
 _decode = msgspec.json.Decoder(_Form).decode
@@ -99,6 +106,9 @@ def peek(body: bytes, dialect: DialectName = "chat") -> Envelope:
         form.reasoning,
         form.instructions,
         of_responses,
+        form.metadata,
+        form.prompt_cache_key,
+        form.system,
     )
 
 

@@ -98,6 +98,20 @@ class Model(msgspec.Struct, frozen=True):
         return UNAVAILABLE.get(self.policy.state) if self.policy else None
 
     @property
+    def multiplier(self) -> float:
+        """Premium requests that a turn costs, in the older shape of billing; 1 where the list does not say."""
+        listed = self.billing.get("multiplier")
+        return float(listed) if isinstance(listed, int | float) and listed >= 0 else 1.0
+
+    @property
+    def free(self) -> bool:
+        """Whether the list says, in either shape of billing, that it costs nothing (upstream.md §6.1)."""
+        prices = self.billing.get("token_prices")
+        if isinstance(prices, dict):
+            return prices.get("batch_size") == 0
+        return self.billing.get("is_premium") is False or self.billing.get("multiplier") == 0
+
+    @property
     def plans(self) -> tuple[str, ...]:
         """The plans that it is restricted to, in the list's own words; empty for all."""
         listed = self.billing.get("restricted_to")

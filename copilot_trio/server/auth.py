@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from copilot_trio.accounts.groups import NO_PIN, Pin
 from copilot_trio.config import ApiKey, Right
 from copilot_trio.errors import Forbidden, Unauthorized, UnsupportedMedia
 
@@ -35,8 +36,15 @@ class Access(msgspec.Struct, frozen=True):
     allowed_origins: tuple[str, ...] = ()
 
 
-def admit(request: Request, scope: Scope, access: Access) -> tuple[Right, ...]:
-    """The caller's rights. Raises ``Forbidden``, ``Unauthorized`` or ``UnsupportedMedia``."""
+class Admitted(msgspec.Struct, frozen=True):
+    """What the caller may do, and where its requests go."""
+
+    rights: tuple[Right, ...]
+    pin: Pin = NO_PIN
+
+
+def admit(request: Request, scope: Scope, access: Access) -> Admitted:
+    """Raises ``Forbidden``, ``Unauthorized`` or ``UnsupportedMedia``."""
     key = _key_of(request, access.keys)
     if key is None and not _host_allowed(request, access):
         raise Forbidden(
@@ -53,8 +61,8 @@ def admit(request: Request, scope: Scope, access: Access) -> tuple[Right, ...]:
     if request.method in {"POST", "PUT", "PATCH"} and _media_type(request) != "application/json":
         raise UnsupportedMedia("the body must be application/json", remedy="Set the Content-Type header.")
     if key is not None:
-        return key.rights
-    return () if access.keys else ("inference", "admin")
+        return Admitted(key.rights, Pin(key.group, key.account))
+    return Admitted(() if access.keys else ("inference", "admin"))
 
 
 def preflight(request: Request, access: Access, scope: Scope = "inference") -> list[tuple[str, str]]:

@@ -69,7 +69,8 @@ class Dispatcher:
             await exchange.respond(204, headers=preflight(request, self._access, route.scope))
             return
         exchange.extra_headers += cors_headers(request, self._access, route.scope)  # refusals are to be readable too
-        exchange.rights = admit(request, route.scope, self._access)
+        admitted = admit(request, route.scope, self._access)
+        exchange.rights, exchange.pin = admitted.rights, admitted.pin
         handler = self._router.handler(route, request.method)
         if request.body and "content-encoding" in request.headers:
             exchange.request = msgspec.structs.replace(request, body=decoded_body(request, self._max_body))

@@ -10,6 +10,7 @@ import h11
 import msgspec
 import trio
 
+from copilot_trio.accounts.groups import NO_PIN
 from copilot_trio.config import Right
 from copilot_trio.errors import ProxyError
 from copilot_trio.usage.note import RequestNote
@@ -45,6 +46,7 @@ class Exchange:
         self.extra_headers: list[tuple[str, str]] = []  # what every answer to this request carries
         self.request_id = ""
         self.rights: tuple[Right, ...] = ()
+        self.pin = NO_PIN  # where its key's requests go
         self.note = RequestNote()
         self.announced = False  # the first of its two log lines is out
         self._connection = connection
@@ -90,7 +92,7 @@ class Exchange:
         """One of several requests on an upgraded connection, with a note and an id of its own."""
         request = msgspec.structs.replace(self.request, method="WS", body=body, received=trio.current_time())
         exchange = Exchange(request, self._connection, nursery)
-        exchange.rights = self.rights
+        exchange.rights, exchange.pin = self.rights, self.pin
         return exchange
 
     def idle(self) -> AbstractContextManager[trio.CancelScope]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 import msgspec
 import trio
@@ -18,7 +19,7 @@ from copilot_trio.dialects.responses.session import request_frame
 from copilot_trio.errors import NoWebSocket, UpstreamError
 from copilot_trio.github.token import TokenSource
 
-from .identity import Headers, call_headers, models_headers
+from .identity import Headers, call_headers, copilot_headers, models_headers
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +46,18 @@ class Call(msgspec.Struct, frozen=True):
     websocket: bool = False  # over a WebSocket, if upstream lets us
 
 
-Judge = Callable[[Account, Outcome, str], None]
-"""Lets a refusal have its effect on the account; the last argument is the model, or nothing."""
+class Observer(Protocol):
+    """Learns from every reply what becomes of the account."""
+
+    def judge(self, account: Account, outcome: Outcome) -> None: ...
+    def heard(self, account: Account, headers: Mapping[str, str]) -> None: ...
 
 
 class Copilot:
-    def __init__(self, identity: Identity, tokens: TokenSource, judge: Judge) -> None:
+    def __init__(self, identity: Identity, tokens: TokenSource, observer: Observer) -> None:
         self._identity = identity
         self._tokens = tokens
-        self._judge = judge
+        self._observer = observer
 
     async def token(self, account: Account, *, instead_of: CopilotToken | None = None) -> CopilotToken:
         return await self._tokens.token(account, instead_of=instead_of)
@@ -79,17 +83,20 @@ class Copilot:
         if call.websocket and trio.current_time() >= account.no_websocket_until:
             try:
                 async with self._send_frame(account, call, token, headers) as answer:
-                    if answer.status != 200:
-                        raise await _refusal(answer)
+                    await self._look_at(account, call.endpoint, answer)
                     yield answer
                 return
             except NoWebSocket as error:
                 account.no_websocket_until = trio.current_time() + WEBSOCKET_PAUSE
                 logger.info("%s: %s; over HTTP for a while", account.label, error)
         async with account.pool.send("POST", token.api + call.endpoint, headers, call.body) as answer:
-            if answer.status != 200:
-                raise await _refusal(answer)
+            await self._look_at(account, call.endpoint, answer)
             yield answer
+
+    async def _look_at(self, account: Account, endpoint: str, answer: Answer) -> None:
+        self._observer.heard(account, answer.headers)
+        if answer.status != 200:
+            raise await _refusal(endpoint, answer)
 
     def _send_frame(
         self, account: Account, call: Call, token: CopilotToken, headers: Headers
@@ -113,21 +120,28 @@ class Copilot:
             return await self._fetch_models(account, token)
         except Refusal as refusal:
             if refusal.outcome.repair not in {"refresh_token", "reread_host"}:
-                self._judge(account, refusal.outcome, "")
+                self._observer.judge(account, refusal.outcome)
                 raise refusal.outcome.error from None
         fresh = await self.token(account, instead_of=token)
         try:
             return await self._fetch_models(account, fresh)
         except Refusal as refusal:
-            self._judge(account, refusal.outcome, "")
+            self._observer.judge(account, refusal.outcome)
             raise refusal.outcome.error from None
 
     async def _fetch_models(self, account: Account, token: CopilotToken) -> bytes:
         headers = models_headers(self._identity, account, token.value, str(uuid.uuid4()))
         async with account.pool.send("GET", f"{token.api}/models", headers) as answer:
             if answer.status != 200:
-                raise await _refusal(answer)
+                raise await _refusal("/models", answer)
             return await answer.read(MAX_MODELS)
+
+    async def ping(self, account: Account) -> None:
+        """A sign of life through the account's own proxy, which costs nothing. Raises ``ProxyError``."""
+        token = await self.token(account)
+        headers = copilot_headers(self._identity, account, token.value, str(uuid.uuid4()))
+        async with account.pool.send("GET", f"{token.api}/_ping", headers) as answer:
+            await answer.read_beginning(MAX_ERROR)
 
 
 def passed_on(answer: Answer) -> list[tuple[str, str]]:
@@ -139,8 +153,8 @@ def passed_on(answer: Answer) -> list[tuple[str, str]]:
     ]
 
 
-async def _refusal(answer: Answer) -> Refusal:
+async def _refusal(endpoint: str, answer: Answer) -> Refusal:
     body = await answer.read_beginning(MAX_ERROR)
-    outcome = classify(answer.status, answer.headers, body, now=time.time())
+    outcome = classify(endpoint, answer.status, answer.headers, body, now=time.time())
     outcome.error.headers = [(name, value) for name, value in passed_on(answer) if name != "retry-after"]
     return Refusal(outcome)

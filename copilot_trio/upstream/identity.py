@@ -8,14 +8,22 @@ from copilot_trio.config import Identity
 Headers = list[tuple[str, str]]
 
 
-def github_headers(identity: Identity, github_token: str | None = None) -> Headers:
+def github_headers(identity: Identity, github_token: str | None = None, account: Account | None = None) -> Headers:
+    """``account``: whose ids go along; there is none yet when somebody signs in."""
     headers = [
         ("Accept", "application/json"),
         ("Accept-Encoding", "identity"),
         ("User-Agent", identity.user_agent),
         ("X-GitHub-Api-Version", identity.github_api_version),
     ]
+    if account is not None:
+        headers += account_headers(account)
     return headers if github_token is None else [("Authorization", f"token {github_token}"), *headers]
+
+
+def account_headers(account: Account) -> Headers:
+    """An account's own ids: no other's calls carry them (product.md §4.6)."""
+    return [("VScode-SessionId", account.session_id), ("VScode-MachineId", account.record.machine_id)]
 
 
 def copilot_headers(identity: Identity, account: Account, token: str, request_id: str) -> Headers:
@@ -29,8 +37,7 @@ def copilot_headers(identity: Identity, account: Account, token: str, request_id
         ("User-Agent", identity.user_agent),
         ("X-GitHub-Api-Version", identity.copilot_api_version),
         ("X-Request-Id", request_id),
-        ("VScode-SessionId", account.session_id),
-        ("VScode-MachineId", account.record.machine_id),
+        *account_headers(account),
     ]
 
 

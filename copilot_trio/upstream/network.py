@@ -1,4 +1,4 @@
-"""How bytes reach the upstream: direct, through a proxy, or in memory.
+"""How bytes reach the upstream: over a socket, whatever ``Dial`` gives, or in memory.
 
 httpcore asks for a connection; this answers with a Trio stream. It differs from httpcore's own Trio backend: the
 dialler is ours to choose, a *cancelled* TLS handshake closes its socket at once, and sockets keep themselves alive.
@@ -6,6 +6,7 @@ dialler is ours to choose, a *cancelled* TLS handshake closes its socket at once
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -19,45 +20,72 @@ Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
 """Open a byte stream to a host and port. Raises ``OSError`` when it cannot; never falls back to another way."""
 
 KEEPALIVE_IDLE = 30  # seconds; below the idle timeout of NATs and tunnels
-PROXY_SCHEMES = {"http", "socks4", "socks5", "socks5h"}
+# OpenSSL's codes for a chain that ends at no CA we know (X509_V_ERR_*): one more CA file cures these.
+UNKNOWN_CA = {2, 18, 19, 20, 21}
 
 
 async def dial_direct(host: str, port: int) -> trio.abc.Stream:
-    stream = await trio.open_tcp_stream(host, port)
-    _keep_alive(stream)
+    try:
+        return await open_socket(host, port)
+    except OSError as error:
+        raise OSError(f"{host}:{port}: {error}") from error
+
+
+async def open_socket(host: str, port: int) -> trio.SocketStream:
+    """Raises ``OSError`` in the system's own words: the caller knows what it dialled."""
+    try:
+        stream = await trio.open_tcp_stream(host, port)
+    except OSError as error:
+        raise OSError(dial_failure(error)) from error
+    keep_alive(stream)
     return stream
 
 
-def dial_through(proxy_url: str) -> Dial:
-    """A dialler through a proxy. Raises ``ValueError`` for a URL that it cannot use: none is left out in silence."""
-    from python_socks import ProxyError
-    from python_socks.async_.trio import Proxy
-
-    scheme, separator, _ = proxy_url.partition("://")
-    if not separator or scheme not in PROXY_SCHEMES:
-        known = ", ".join(f"{name}://" for name in sorted(PROXY_SCHEMES))
-        # Not the URL itself: it may hold a password.
-        raise ValueError(f"this proxy URL cannot be used: it must begin with one of {known}")
-    # socks5h means "let the proxy resolve names", which python-socks spells rdns=True.
-    proxy = Proxy.from_url(proxy_url.replace("socks5h://", "socks5://", 1), rdns=scheme != "socks4")
-
-    async def dial(host: str, port: int) -> trio.abc.Stream:
-        try:
-            stream = trio.SocketStream(await proxy.connect(host, port))
-        except ProxyError as error:
-            raise OSError(f"the proxy refused: {error}") from error
-        _keep_alive(stream)
-        return stream
-
-    return dial
-
-
-def _keep_alive(stream: trio.SocketStream) -> None:
+def keep_alive(stream: trio.SocketStream) -> None:
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", KEEPALIVE_IDLE), ("TCP_KEEPINTVL", KEEPALIVE_IDLE), ("TCP_KEEPCNT", 4)):
         option = getattr(socket, name, None)
         if option is not None:
             stream.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+async def secure(stream: trio.abc.Stream, context: ssl.SSLContext, host: str, who: str) -> trio.abc.Stream:
+    """TLS over ``stream``, which is closed at once where this fails or is cancelled. Raises ``OSError``."""
+    tls = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+    try:
+        await tls.do_handshake()
+    except BaseException as error:
+        await trio.aclose_forcefully(stream)
+        if isinstance(error, trio.BrokenResourceError):
+            raise OSError(_handshake_failure(error.__cause__ or error, who)) from error
+        raise
+    return tls
+
+
+def _handshake_failure(cause: BaseException, who: str) -> str:
+    if not isinstance(cause, ssl.SSLCertVerificationError):
+        return f"TLS with {who} failed: {said_by(cause)}"
+    remedy = "; --ca-file takes the CA that signed it" if cause.verify_code in UNKNOWN_CA else ""
+    return f"the TLS certificate of {who} is not trusted (certificate verify failed: {cause.verify_message}){remedy}"
+
+
+def dial_failure(error: BaseException) -> str:
+    """The system's words for why a socket could not be opened, from under Trio's own."""
+    cause = error.__cause__ or error
+    causes = cause.exceptions if isinstance(cause, BaseExceptionGroup) else (cause,)
+    return ", ".join(dict.fromkeys(map(_without_address, causes)))
+
+
+def _without_address(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)
+    return said_by(error)
+
+
+def said_by(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or (said_by(error.__cause__) if error.__cause__ else type(error).__name__)
 
 
 class NetworkBackend(httpcore.AsyncNetworkBackend):
@@ -90,7 +118,7 @@ class NetworkStream(httpcore.AsyncNetworkStream):
         try:  # the hot path: once per piece of a running answer, so no context manager
             return bytes(await self._stream.receive_some(max_bytes))
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
-            raise httpcore.ReadError(_said_by(error)) from error
+            raise httpcore.ReadError(said_by(error)) from error
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         with _mapped(httpcore.WriteTimeout, httpcore.WriteError), _fail_after(timeout):
@@ -105,14 +133,9 @@ class NetworkStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        tls = trio.SSLStream(self._stream, ssl_context, server_hostname=server_hostname, https_compatible=True)
-        try:
-            with _mapped(httpcore.ConnectTimeout, httpcore.ConnectError), _fail_after(timeout):
-                await tls.do_handshake()
-        except BaseException:  # cancellation too: httpcore's own backend leaves that socket to the collector
-            await trio.aclose_forcefully(self._stream)
-            raise
-        return NetworkStream(tls)
+        host = server_hostname or ""
+        with _mapped(httpcore.ConnectTimeout, httpcore.ConnectError), _fail_after(timeout):
+            return NetworkStream(await secure(self._stream, ssl_context, host, host))
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":  # an idle connection that is readable has been closed on us
@@ -134,8 +157,4 @@ def _mapped(on_timeout: type[Exception], on_error: type[Exception]) -> Iterator[
     except trio.TooSlowError as error:
         raise on_timeout("timed out") from error
     except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
-        raise on_error(_said_by(error)) from error
-
-
-def _said_by(error: Exception) -> str:
-    return str(error) or str(error.__cause__ or type(error).__name__)
+        raise on_error(said_by(error)) from error

@@ -46,6 +46,7 @@ DEFAULT_TIMEOUTS = Timeouts()
 class PoolSnapshot(msgspec.Struct, frozen=True):
     active: int
     idle: int
+    draining: int  # replaced pools with streams still running, so never more than there are streams
     connections: tuple[str, ...]
 
 
@@ -153,7 +154,7 @@ class AccountPool:
 
     def __repr__(self) -> str:
         shown = self.describe()
-        return f"<AccountPool {shown.active} active, {shown.idle} idle, {len(self._draining)} draining>"
+        return f"<AccountPool {shown.active} active, {shown.idle} idle, {shown.draining} draining>"
 
     @asynccontextmanager
     async def send(self, method: str, url: str, headers: HeaderList, body: bytes = b"") -> AsyncIterator[Answer]:
@@ -177,7 +178,7 @@ class AccountPool:
                     await answer.aclose()
                 if response is not None:
                     await response.aclose()
-                await self._close_if_drained(pool)
+                await self._let_go_if_retired(pool)
 
     @asynccontextmanager
     async def send_frame(self, url: str, headers: HeaderList, frame: bytes) -> AsyncIterator[UpgradeAnswer]:
@@ -192,17 +193,19 @@ class AccountPool:
             yield answer
 
     async def recycle(self) -> None:
-        """Replace the pool; the old one closes when its last stream ends."""
+        """Replace the pool; the old one keeps the sockets of its running streams only, each until its stream ends."""
         old, self._current = self._current, self._make()
         old.retired = True
         self._draining.add(old)
-        await old.drop_idle()
-        await self._close_if_drained(old)
+        with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            await self._let_go_if_retired(old)
 
     def describe(self) -> PoolSnapshot:
-        connections = [connection for pool in (self._current, *self._draining) for connection in pool.connections]
-        idle = sum(connection.is_idle() for connection in connections)
-        return PoolSnapshot(len(connections) - idle, idle, tuple(connection.info() for connection in connections))
+        pools = (self._current, *self._draining)
+        connections = [each for pool in pools for each in pool.connections if not each.is_closed()]
+        idle = sum(each.is_idle() for each in connections)
+        shown = tuple(each.info() for each in connections)
+        return PoolSnapshot(len(connections) - idle, idle, len(self._draining), shown)
 
     async def aclose(self) -> None:
         for pool in (self._current, *self._draining):
@@ -216,8 +219,12 @@ class AccountPool:
                 await pool.drop_idle()
                 return await pool.handle_async_request(request)
 
-    async def _close_if_drained(self, pool: _Pool) -> None:
-        if pool.retired and not pool.in_flight:
+    async def _let_go_if_retired(self, pool: _Pool) -> None:
+        if not pool.retired:
+            return
+        if pool.in_flight:
+            await pool.drop_idle()
+        else:
             self._draining.discard(pool)
             await pool.aclose()
 
