@@ -77,6 +77,7 @@ class App:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
+        self._now = now
         self._ca_file = ca_file
         self._equip = equip
         self.accounts = Accounts(
@@ -86,8 +87,8 @@ class App:
             now=now,
             random=random.random,
         )
-        tokens = TokenSource(config.identity, random.random, self.accounts.judge)
-        self._copilot = Copilot(config.identity, tokens, self.accounts)
+        tokens = TokenSource(config.identity, random.random, self.accounts.judge, now)
+        self._copilot = Copilot(config.identity, tokens, self.accounts, now)
         for seat in seats:
             self.accounts.add(self._account(seat))
         self.keepers = self.accounts.keepers = Keepers(
@@ -133,7 +134,8 @@ class App:
 
     async def follow_quota(self, account: Account) -> None:
         """Ask GitHub what is left. Raises ``ProxyError``."""
-        self.accounts.told(account, await fetch_quota(account, self._config.identity, self.accounts.judge))
+        quota = await fetch_quota(account, self._config.identity, self.accounts.judge, self._now)
+        self.accounts.told(account, quota)
 
     def _of_file(self, record: AccountRecord) -> Account:
         assert self._equip is not None

@@ -81,21 +81,21 @@ class Attempts:
         for _ in range(MAX_ROUNDS):
             account, found = await self._accounts.choose(wanted, course)
             job.note.account = account.label
+            moved = self._accounts.bind(wanted, account)  # at once: what the conversation asks beside goes there too
             try:
-                if await self._through(account, found, wanted, job, planner, carry):
+                if await self._through(account, found, job, planner, carry, moved=moved):
                     return
             except _Elsewhere as moving:
                 course.leave(account, moving.error, egress=moving.egress)
         raise RateLimited("the accounts keep cooling down", remedy="Nothing was sent.", retry_after=5)
 
     async def _through(
-        self, account: Account, found: Model, wanted: Wanted, job: Job, planner: Planner[PlanT], carry: Carry[PlanT]
+        self, account: Account, found: Model, job: Job, planner: Planner[PlanT], carry: Carry[PlanT], *, moved: bool
     ) -> bool:
         """False if the account went out of use while we waited for our place. Raises ``_Elsewhere``."""
         with self._accounts.lease(account, found, user_initiated=job.initiator == "user"):
             async with self._queues.slot(found.id):
                 token = await self._token(account)
-                moved = self._accounts.bind(wanted, account)
                 await self._accounts.pace(account, moved=moved)
                 if not account.usable(found.id, free=found.free):
                     return False

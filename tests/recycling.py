@@ -27,6 +27,7 @@ class Upstream:
 
     def __init__(self) -> None:
         self.open = 0
+        self.closed = trio.Condition()
 
     async def serve(self, stream: trio.SocketStream) -> None:
         self.open += 1
@@ -35,7 +36,9 @@ class Upstream:
                 head = await read_head(stream)
                 await self._answer(stream, LINES if b" /stream " in head else 1)
         except trio.BrokenResourceError:  # at EOF too
-            self.open -= 1
+            async with self.closed:
+                self.open -= 1
+                self.closed.notify_all()
 
     async def _answer(self, stream: trio.SocketStream, lines: int) -> None:
         await stream.send_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
@@ -101,9 +104,9 @@ async def main() -> None:
         assert (streams.whole, pool.describe().draining) == (STREAMS, 0)
         assert left == idle == upstream.open == 10, (left, idle, upstream.open)
         print(
-            f"{STREAMS} streams of {len(WHOLE)} bytes, the pool replaced 3 times under them, {short} requests in between: "
-            f"{streams.whole} whole, {STREAMS - streams.whole} broken; client sockets {at_most} while they ran, "
-            f"{left} after the last ended, all of the present pool and idle"
+            f"{STREAMS} streams of {len(WHOLE)} bytes, the pool replaced 3 times under them, {short} requests "
+            f"in between: {streams.whole} whole, {STREAMS - streams.whole} broken; "
+            f"client sockets {at_most} while they ran, {left} after the last ended, all of the present pool and idle"
         )
         await pool.aclose()
         nursery.cancel_scope.cancel()
@@ -117,8 +120,9 @@ async def _ask_shortly(pool: AccountPool, base: str) -> None:
 async def _until_closed(upstream: Upstream, pool: AccountPool) -> None:
     """The far ends hear of it a little later."""
     with trio.fail_after(10):
-        while upstream.open > pool.describe().idle:
-            await trio.lowlevel.checkpoint()
+        async with upstream.closed:
+            while upstream.open > pool.describe().idle:
+                await upstream.closed.wait()
 
 
 def _sockets() -> int:

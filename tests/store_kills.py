@@ -49,7 +49,7 @@ class Writer:
             os.closerange(3, writing)  # the other's pipe, or neither would notice that this program is gone
             try:
                 write_for_ever(path, name, writing)
-            except BaseException:
+            except Exception:
                 traceback.print_exc()
             finally:
                 os._exit(1)

@@ -362,14 +362,21 @@ async def test_a_replaced_pool_keeps_no_idle_connection_beside_its_streams(nurse
 
 
 async def test_a_cancelled_recycling_still_closes_what_is_left(nursery: trio.Nursery) -> None:
-    upstream = MemoryUpstream(nursery, hello)
+    async def first_endless(connection: UpstreamConnection) -> None:
+        await (endless if connection is upstream.connections[0] else hello)(connection)
+
+    upstream = MemoryUpstream(nursery, first_endless)
     pool = pool_of(upstream.dial)
-    await fetch(pool)
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await pool.recycle()
-    assert pool.describe().connections == ()
-    assert await upstream.connections[0].hung_up()
+    async with pool.send("GET", URL, []) as running:
+        async with trio.open_nursery() as at_once:
+            for _ in range(3):
+                at_once.start_soon(fetch, pool)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await pool.recycle()
+        for idle in upstream.connections[1:]:
+            assert await idle.hung_up()
+        assert await running.receive()
 
 
 async def test_closing_the_pool_closes_its_connections(nursery: trio.Nursery) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import trio
-from memory_network import Client, MemoryListener, Response, post
+from memory_network import Client, MemoryListener, Response, get, post
 
 from copilot_trio.accounts.account import AccountRecord, Hosts
 from copilot_trio.accounts.outcome import paused as warned
@@ -88,6 +88,13 @@ class World:
         client = await self.client()
         sent = body if isinstance(body, bytes) else msgspec.json.encode(body)
         await post(client.stream, path, sent, *headers)
+        answer = await client.response()
+        await client.stream.aclose()
+        return answer
+
+    async def ask_get(self, path: str, *headers: tuple[str, str]) -> Response:
+        client = await self.client()
+        await get(client.stream, path, *headers)
         answer = await client.response()
         await client.stream.aclose()
         return answer

@@ -142,7 +142,9 @@ def _shortly(why: ProxyError, seconds: float) -> str:
 
 def cooling_down(account: Account, seconds: float, why: ProxyError) -> ProxyError:
     if not isinstance(why, PASSING):
-        return why.fresh()
+        error = why.fresh()
+        error.retry_after = None if why.retry_after is None else seconds
+        return error
     return (QuotaExhausted if isinstance(why, QuotaExhausted) else RateLimited)(
         f"account {account.label} is cooling down for {seconds:.0f} s: {why.cause}",
         remedy="Nothing was sent.",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from copilot_trio.errors import ProxyError
+from copilot_trio.errors import NoAccount, ProxyError
 
 from .outcome import Status
 
@@ -61,7 +61,12 @@ class Health:
         if self.failures < self._failures_allowed:
             return False
         self.failures = 0
-        self.rest(ALL, now + self._error_seconds, "error", why)
+        told = NoAccount(
+            f"upstream failed {self._failures_allowed} times in a row, at last: {why.cause}",
+            remedy="Nothing was sent now.",
+            retry_after=self._error_seconds,
+        )
+        self.rest(ALL, now + self._error_seconds, "error", told)
         return True
 
     def succeeded(self) -> None:

@@ -95,7 +95,7 @@ def merge(file: AccountsFile, found: Found) -> tuple[AccountsFile, tuple[Account
     """With those that are not stored yet, by token or by login and host; and these, under the labels they got."""
     added: list[AccountRecord] = []
     for record in found.records:
-        if same_identity(file, record) is None:
+        if same_identity(file, msgspec.structs.replace(record, id="")) is None:
             added.append(msgspec.structs.replace(record, label=_free_label(file, record.label)))
             file = with_account(file, added[-1])
     return file, tuple(added)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
 import trio
 
 from copilot_trio.config import AccountSettings
@@ -28,6 +29,8 @@ from .quota import Quota, back_at, charged, cost_in_units, headroom, updated
 from .quota_snapshot import parse_headers
 
 logger = logging.getLogger(__name__)
+
+RATES = {"session", "weekly"}  # windows that only replies tell of
 
 Paused = Callable[[Account, tuple[str, ...]], None]
 """Told when GitHub warned about an account, and which conversations were its own, so that it holds over a restart."""
@@ -379,10 +382,11 @@ class Accounts:
 
     def told(self, account: Account, quota: Quota) -> None:
         """What GitHub says of it in full: a quota that is back ends the exhaustion."""
-        account.quota = quota
+        rates = tuple(window for window in account.quota.windows if window.name in RATES) if account.quota else ()
+        account.quota = msgspec.structs.replace(quota, windows=(*quota.windows, *rates))
         account.quota_doubtful = False
-        premium = quota.window("premium")
-        if account.exhausted and (premium is None or not premium.used_up):
+        paying = quota.paying
+        if account.exhausted and (paying is None or not paying.used_up):
             account.health.forget("exhausted")
             self.news()
         self._notify(account, "quota")

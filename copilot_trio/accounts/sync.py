@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from copilot_trio.config import DamagedFile
-from copilot_trio.errors import ProxyError, QuotaExhausted, RateLimited, UpstreamError
+from copilot_trio.errors import NoAccount, ProxyError, QuotaExhausted, RateLimited
 
 from .account import Account, AccountRecord, StoredCooldown
 from .outcome import MAX_QUOTA_WAIT, Status, paused
@@ -37,7 +37,7 @@ LAZY = 300.0  # seconds between two stores of what changes with every request
 FLUSH = 5.0  # seconds for the last store when the server stops
 WARNING_PATIENCE = 2.0  # seconds the event loop waits for the file's lock: nothing may be sent before
 OF_THE_PERSON = ("label", "login", "github_token", "account_type", "enterprise_host", "direct", "machine_id", "added")
-WHY: dict[Status, type[UpstreamError]] = {"exhausted": QuotaExhausted, "rate_limited": RateLimited}
+WHY: dict[Status, type[ProxyError]] = {"exhausted": QuotaExhausted, "rate_limited": RateLimited}
 
 Equip = Callable[[AccountRecord], Account]
 Reroute = Callable[[Account], None]
@@ -78,9 +78,6 @@ class Sync:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; then what is not stored yet is."""
-        if not self._follow:
-            task_status.started()
-            return
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write_changes)
@@ -254,5 +251,5 @@ def _own_fields(account: Account, seen: AccountRecord, now: float) -> dict[str, 
 
 
 def _why(cooldown: StoredCooldown) -> ProxyError:
-    kind = WHY.get(cooldown.status, UpstreamError)
+    kind = WHY.get(cooldown.status, NoAccount)
     return kind(cooldown.why or "a limit of an earlier run still holds", cost="none", code=cooldown.code)

@@ -49,12 +49,19 @@ Judge = Callable[[Account, Outcome], None]
 
 
 class TokenSource:
-    """``random`` gives jitter in [0, 1)."""
+    """``random`` gives jitter in [0, 1); ``now`` is wall-clock seconds."""
 
-    def __init__(self, identity: Identity, random: Callable[[], float], judge: Judge) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        random: Callable[[], float],
+        judge: Judge,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._identity = identity
         self._random = random
         self._judge = judge
+        self._now = now
 
     async def token(self, account: Account, *, instead_of: CopilotToken | None = None) -> CopilotToken:
         """A token that is still good, and not ``instead_of``, which upstream refused.
@@ -65,6 +72,14 @@ class TokenSource:
         """
         if (found := self._usable(account, instead_of)) is not None:
             return found
+        old = account.token
+        if (
+            account.token_lock.locked()
+            and old is not None
+            and old is not instead_of
+            and trio.current_time() < old.expires
+        ):
+            return old  # somebody is fetching the next one, and this one still holds
         before = account.token_failure
         async with account.token_lock:
             if (found := self._usable(account, instead_of)) is not None:
@@ -116,7 +131,7 @@ class TokenSource:
     async def _ask(self, account: Account) -> CopilotToken:
         url = f"{account.hosts.github_api}/copilot_internal/v2/token"
         try:
-            envelope = _decode_envelope(await github_get(account, url, self._identity, self._judge))
+            envelope = _decode_envelope(await github_get(account, url, self._identity, self._judge, self._now))
         except UNREADABLE as error:
             raise UpstreamError(f"GitHub's token reply cannot be read: {error}", cost="none") from None
         return self._accept(account, envelope)
@@ -142,7 +157,13 @@ async def fetch_login(account: Account, identity: Identity) -> str:
         raise UpstreamError(f"GitHub's user reply cannot be read: {error}", cost="none") from None
 
 
-async def github_get(account: Account, url: str, identity: Identity, judge: Judge | None = None) -> bytes:
+async def github_get(
+    account: Account,
+    url: str,
+    identity: Identity,
+    judge: Judge | None = None,
+    now: Callable[[], float] = time.time,
+) -> bytes:
     """What GitHub answers with 200. Raises ``ProxyError``, after ``judge`` has seen it; none of these calls costs."""
     try:
         headers = github_headers(identity, account.record.github_token, account)
@@ -150,7 +171,7 @@ async def github_get(account: Account, url: str, identity: Identity, judge: Judg
             body = await answer.read(MAX_REPLY)
             if answer.status == 200:
                 return body
-            outcome = classify(urlsplit(url).path, answer.status, answer.headers, body, now=time.time())
+            outcome = classify(urlsplit(url).path, answer.status, answer.headers, body, now=now())
     except UpstreamError as error:
         error.cost = "none"
         raise

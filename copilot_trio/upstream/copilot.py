@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -54,10 +54,15 @@ class Observer(Protocol):
 
 
 class Copilot:
-    def __init__(self, identity: Identity, tokens: TokenSource, observer: Observer) -> None:
+    """``now`` is wall-clock seconds."""
+
+    def __init__(
+        self, identity: Identity, tokens: TokenSource, observer: Observer, now: Callable[[], float] = time.time
+    ) -> None:
         self._identity = identity
         self._tokens = tokens
         self._observer = observer
+        self._now = now
 
     async def token(self, account: Account, *, instead_of: CopilotToken | None = None) -> CopilotToken:
         return await self._tokens.token(account, instead_of=instead_of)
@@ -96,7 +101,7 @@ class Copilot:
     async def _look_at(self, account: Account, endpoint: str, answer: Answer) -> None:
         self._observer.heard(account, answer.headers)
         if answer.status != 200:
-            raise await _refusal(endpoint, answer)
+            raise await self._refusal(endpoint, answer)
 
     def _send_frame(
         self, account: Account, call: Call, token: CopilotToken, headers: Headers
@@ -133,7 +138,7 @@ class Copilot:
         headers = models_headers(self._identity, account, token.value, str(uuid.uuid4()))
         async with account.pool.send("GET", f"{token.api}/models", headers) as answer:
             if answer.status != 200:
-                raise await _refusal("/models", answer)
+                raise await self._refusal("/models", answer)
             return await answer.read(MAX_MODELS)
 
     async def ping(self, account: Account) -> None:
@@ -143,6 +148,12 @@ class Copilot:
         async with account.pool.send("GET", f"{token.api}/_ping", headers) as answer:
             await answer.read_beginning(MAX_ERROR)
 
+    async def _refusal(self, endpoint: str, answer: Answer) -> Refusal:
+        body = await answer.read_beginning(MAX_ERROR)
+        outcome = classify(endpoint, answer.status, answer.headers, body, now=self._now())
+        outcome.error.headers = [(name, value) for name, value in passed_on(answer) if name != "retry-after"]
+        return Refusal(outcome)
+
 
 def passed_on(answer: Answer) -> list[tuple[str, str]]:
     """What of upstream's headers a client gets to see (product.md §5.10)."""
@@ -151,10 +162,3 @@ def passed_on(answer: Answer) -> list[tuple[str, str]]:
         for name, value in answer.headers.items()
         if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
     ]
-
-
-async def _refusal(endpoint: str, answer: Answer) -> Refusal:
-    body = await answer.read_beginning(MAX_ERROR)
-    outcome = classify(endpoint, answer.status, answer.headers, body, now=time.time())
-    outcome.error.headers = [(name, value) for name, value in passed_on(answer) if name != "retry-after"]
-    return Refusal(outcome)

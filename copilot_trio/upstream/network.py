@@ -54,10 +54,11 @@ async def secure(stream: trio.abc.Stream, context: ssl.SSLContext, host: str, wh
     tls = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
     try:
         await tls.do_handshake()
-    except BaseException as error:
+    except trio.BrokenResourceError as error:
         await trio.aclose_forcefully(stream)
-        if isinstance(error, trio.BrokenResourceError):
-            raise OSError(_handshake_failure(error.__cause__ or error, who)) from error
+        raise OSError(_handshake_failure(error.__cause__ or error, who)) from error
+    except BaseException:  # cancellation too: httpcore's own backend leaves that socket to the collector
+        await trio.aclose_forcefully(stream)
         raise
     return tls
 
