@@ -184,3 +184,30 @@ def test_a_base_url_loses_its_closing_slash(url: str, base: str) -> None:
 def test_a_bad_base_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         check_base_url(url)
+
+
+GHES = enterprise_hosts("https://github.octocorp.example/login")
+
+
+def test_an_enterprise_server_says_itself_where_copilot_is() -> None:
+    assert Hosts("https://github.octocorp.example", "https://api.github.octocorp.example", None) == GHES
+
+
+@pytest.mark.parametrize(
+    ("offered", "base"),
+    [
+        ("https://copilot.github.octocorp.example", "https://copilot.github.octocorp.example"),
+        ("https://api.enterprise.githubcopilot.com", "https://api.enterprise.githubcopilot.com"),
+        (None, "https://copilot-api.github.octocorp.example"),
+        ("https://octocorp.example.attacker.test", "https://copilot-api.github.octocorp.example"),
+        ("https://evilgithub.octocorp.example", "https://copilot-api.github.octocorp.example"),
+        ("http://copilot.github.octocorp.example", "https://copilot-api.github.octocorp.example"),
+    ],
+)
+def test_an_enterprise_servers_bearer_stays_in_its_domain(offered: str | None, base: str) -> None:
+    assert allowed_copilot_base(offered, GHES, "enterprise") == base
+
+
+def test_a_server_of_ones_own_opens_no_other_domain() -> None:
+    offered = "https://copilot.github.octocorp.example"
+    assert allowed_copilot_base(offered, Hosts(), "business") == "https://api.business.githubcopilot.com"

@@ -250,6 +250,14 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     ]
 
 
+def test_a_directory_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    found = find_accounts([loop])
+    assert found.records == ()
+    assert f"{loop} cannot be read: Too many levels of symbolic links" in found.problems
+
+
 def test_too_much_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "accounts.json", [plus(githubToken=f"t{number}") for number in range(1001)])
     write(tmp_path / "github_token", "x" * (4 * 1024 * 1024 + 1))

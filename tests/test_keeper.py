@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 import trio
@@ -22,17 +22,15 @@ class CountedPool:
     def __init__(self) -> None:
         self.recycled: list[float] = []
 
-    @asynccontextmanager
-    async def send(
+    def send(
         self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b""
-    ) -> AsyncIterator[Answer]:
+    ) -> AbstractAsyncContextManager[Answer]:
         raise AssertionError
-        yield
 
-    @asynccontextmanager
-    async def send_frame(self, url: str, headers: Sequence[tuple[str, str]], frame: bytes) -> AsyncIterator[Answer]:
+    def send_frame(
+        self, url: str, headers: Sequence[tuple[str, str]], frame: bytes
+    ) -> AbstractAsyncContextManager[Answer]:
         raise AssertionError
-        yield
 
     async def recycle(self) -> None:
         self.recycled.append(trio.current_time())

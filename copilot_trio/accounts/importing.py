@@ -96,12 +96,13 @@ def merge(file: AccountsFile, found: Found) -> tuple[AccountsFile, tuple[Account
     added: list[AccountRecord] = []
     for record in found.records:
         if same_identity(file, msgspec.structs.replace(record, id="")) is None:
-            added.append(msgspec.structs.replace(record, label=_free_label(file, record.label)))
+            added.append(msgspec.structs.replace(record, label=free_label(file, record.label)))
             file = with_account(file, added[-1])
     return file, tuple(added)
 
 
-def _free_label(file: AccountsFile, label: str) -> str:
+def free_label(file: AccountsFile, label: str) -> str:
+    """``label``, with a number behind it where another account has it."""
     taken = {account.label.casefold() for account in file.accounts}
     candidates = [label, *(f"{label} {number}" for number in range(2, len(taken) + 2))]
     return next(candidate for candidate in candidates if candidate.casefold() not in taken)

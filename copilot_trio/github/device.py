@@ -17,6 +17,7 @@ GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 MAX_REPLY = 64 * 1024
 SLOW_DOWN = 5.0  # seconds added where the reply names no new interval
 MARGIN = 1.0  # seconds added to each wait: polling a little early costs a slow_down
+WAITING = {"authorization_pending", "slow_down"}
 
 
 class DeviceCode(msgspec.Struct, frozen=True):
@@ -38,11 +39,16 @@ class DeviceFlowFailed(ProxyError):
     code: str | None = "device_flow_failed"
 
 
-class _Poll(msgspec.Struct, frozen=True):
+class PollReply(msgspec.Struct, frozen=True):
+    """Either has the token or an error; ``interval`` may come with ``slow_down``."""
+
     access_token: str | None = None
     error: str | None = None
     error_description: str = ""
     interval: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<PollReply {'with a token' if self.access_token else self.error}>"
 
 
 _REMEDIES = {
@@ -51,7 +57,7 @@ _REMEDIES = {
 }
 
 _decode_code = msgspec.json.Decoder(DeviceCode, strict=False).decode
-_decode_poll = msgspec.json.Decoder(_Poll, strict=False).decode
+_decode_poll = msgspec.json.Decoder(PollReply, strict=False).decode
 
 
 async def request_code(pool: Pool, hosts: Hosts, identity: Identity) -> DeviceCode:
@@ -66,25 +72,36 @@ async def request_code(pool: Pool, hosts: Hosts, identity: Identity) -> DeviceCo
     raise UpstreamError(f"GitHub answered {status} to the request for a sign-in code", cost="none")
 
 
+async def poll_once(pool: Pool, hosts: Hosts, identity: Identity, device_code: str) -> PollReply:
+    """What GitHub says right now. Raises ``UpstreamError``. A reply with the token is given once only."""
+    fields = {"client_id": identity.client_id, "device_code": device_code, "grant_type": GRANT}
+    status, body = await _post(pool, f"{hosts.github}/login/oauth/access_token", identity, fields)
+    try:
+        return _decode_poll(body)
+    except UNREADABLE:
+        raise UpstreamError(f"GitHub answered {status} to the question for the token", cost="none") from None
+
+
+def next_interval(reply: PollReply, interval: float) -> float:
+    """How long to wait from now on, after ``interval`` was too short or not."""
+    return (reply.interval or interval + SLOW_DOWN) if reply.error == "slow_down" else interval
+
+
 async def poll_for_token(pool: Pool, hosts: Hosts, identity: Identity, code: DeviceCode) -> str:
     """Wait for the person; return the GitHub token. Raises ``DeviceFlowFailed`` when there is no hope left."""
-    fields = {"client_id": identity.client_id, "device_code": code.device_code, "grant_type": GRANT}
-    url = f"{hosts.github}/login/oauth/access_token"
     interval = code.interval
     with trio.move_on_after(code.expires_in):
         while True:
             await trio.sleep(interval + MARGIN)
             try:
-                _, body = await _post(pool, url, identity, fields)
-                reply = _decode_poll(body)
-            except (UpstreamError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                reply = await poll_once(pool, hosts, identity, code.device_code)
+            except UpstreamError:
                 continue  # an outage of a moment must not cost the person a new code
             if reply.access_token:
                 return reply.access_token
-            if reply.error == "slow_down":
-                interval = reply.interval or interval + SLOW_DOWN
-            elif reply.error != "authorization_pending":
+            if reply.error not in WAITING:
                 raise _failed(reply.error or "no reason given", reply.error_description)
+            interval = next_interval(reply, interval)
     raise _failed("expired_token", "")
 
 

@@ -62,22 +62,33 @@ def _is_host_name(host: str) -> bool:
 
 
 def enterprise_hosts(host: str) -> Hosts:
-    """The three bases of a GHE.com tenant, or github.com's own."""
+    """The three bases of a GHE.com tenant, or github.com's own.
+
+    An enterprise server of another domain says in its token reply where Copilot is, see :func:`allowed_copilot_base`.
+    """
     host = normalise_enterprise_host(host)
     if host in {"github.com", "www.github.com", "api.github.com"}:
         return Hosts()
     tenant = host.removeprefix("api.")  # given as its API's address, it is the same tenant
-    return Hosts(f"https://{tenant}", f"https://api.{tenant}", f"https://copilot-api.{tenant}")
+    copilot = f"https://copilot-api.{tenant}" if _without_port(tenant).endswith(".ghe.com") else None
+    return Hosts(f"https://{tenant}", f"https://api.{tenant}", copilot)
+
+
+def _without_port(host: str) -> str:
+    return host.partition(":")[0]
 
 
 def allowed_copilot_base(offered: str | None, hosts: Hosts, account_type: AccountType) -> str:
     """Where the bearer may go: what GitHub's reply offers if that is a Copilot host, else the default for the type.
 
-    A host that is set by the user wins. A loopback offer counts only where GitHub itself is on loopback (the twin).
+    A host that is set by the user wins. An enterprise server may name a host of its own domain. A loopback offer counts
+    only where GitHub itself is on loopback (the twin).
     """
     if hosts.copilot is not None:
         return hosts.copilot
-    fallback = COPILOT_BY_TYPE.get(account_type, DEFAULT_COPILOT)
+    server = urlsplit(hosts.github).hostname or ""
+    own = server not in {"", "github.com"} and not is_loopback(server)
+    fallback = f"https://copilot-api.{server}" if own else COPILOT_BY_TYPE.get(account_type, DEFAULT_COPILOT)
     if not offered:
         return fallback
     try:
@@ -89,7 +100,8 @@ def allowed_copilot_base(offered: str | None, hosts: Hosts, account_type: Accoun
         return fallback
     if is_loopback(parts.hostname):
         return offered.rstrip("/") if is_loopback(urlsplit(hosts.github_api).hostname) else fallback
-    known = parts.hostname.endswith(".githubcopilot.com") and _is_host_name(parts.hostname)
+    domains = (".githubcopilot.com", f".{server}") if own else (".githubcopilot.com",)
+    known = parts.hostname.endswith(domains) and _is_host_name(parts.hostname)
     if parts.scheme != "https" or port not in {None, 443} or not known:
         return fallback
     return f"https://{parts.hostname}"

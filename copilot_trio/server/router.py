@@ -15,9 +15,24 @@ MODEL_PREFIXES = ("", "/v1", "/copilot/v1")
 
 
 class Route(msgspec.Struct, frozen=True):
-    pattern: str  # "/models/{id...}": a last part in braces takes the rest of the path
+    """``pattern``: in ``/models/{id}`` the part in braces takes the rest of the path; in ``/accounts/{id}/status``, where
+    something follows, it takes one part."""
+
+    pattern: str
     methods: dict[str, Handler]
     scope: Scope
+
+    def ends(self) -> tuple[str, str]:
+        """What is before and after the part in braces."""
+        before, _, rest = self.pattern.partition("{")
+        return before, rest.partition("}")[2]
+
+    def fits(self, path: str) -> bool:
+        before, after = self.ends()
+        if not (path.startswith(before) and path.endswith(after)):
+            return False
+        middle = path[len(before) : len(path) - len(after)]
+        return not after or (bool(middle) and "/" not in middle)
 
 
 class Router:
@@ -31,7 +46,7 @@ class Router:
             existing.methods[method] = handler
             return
         route = Route(pattern, {method: handler}, scope)
-        if pattern.endswith("}"):
+        if "{" in pattern:
             self._open_ended.append(route)
         else:
             self._fixed[pattern] = route
@@ -50,9 +65,9 @@ class Router:
         if route is None and len(path) > 1 and path.endswith("/"):
             route = self._fixed.get(path.rstrip("/"))
         if route is None:
-            # The longest prefix, whatever was added first.
-            fitting = [each for each in self._open_ended if path.startswith(each.pattern.partition("{")[0])]
-            route = max(fitting, key=lambda each: len(each.pattern.partition("{")[0]), default=None)
+            # The longest prefix, then the longest end, whatever was added first.
+            fitting = [each for each in self._open_ended if each.fits(path)]
+            route = max(fitting, key=lambda each: tuple(map(len, each.ends())), default=None)
         if route is None:
             raise NotFound(f"there is no route {path[:200]}", remedy="The README lists what there is.")
         return route

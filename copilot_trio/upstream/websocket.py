@@ -20,7 +20,7 @@ from copilot_trio.accounts import outcome
 from copilot_trio.errors import NoWebSocket, StreamTruncated, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from copilot_trio.unreadable import UNREADABLE
 
-from .network import Dial
+from .network import Dial, secure
 
 MAX_FRAME = 8 * 1024 * 1024
 MAX_HANDSHAKE = 128 * 1024  # bytes, the body of a refusal included
@@ -192,26 +192,13 @@ async def _dialled_once(dial: Dial, context: ssl.SSLContext | None, url: str, ti
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     try:
         with trio.fail_after(timeout):
-            return await _connected(dial, context, host, port)
+            stream = await dial(host, port)
+            return stream if context is None else await secure(stream, context, host, host)
     except trio.TooSlowError as error:
         raise UpstreamUnreachable("upstream cannot be reached: timed out") from error
     except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
         why = str(error) or str(error.__cause__ or type(error).__name__)
         raise UpstreamUnreachable(f"upstream cannot be reached: {why}") from error
-
-
-async def _connected(dial: Dial, context: ssl.SSLContext | None, host: str, port: int) -> trio.abc.Stream:
-    """With a ``context`` through TLS. What is cut short is closed."""
-    stream = await dial(host, port)
-    if context is None:
-        return stream
-    secured = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
-    try:
-        await secured.do_handshake()
-    except BaseException:
-        await trio.aclose_forcefully(secured)
-        raise
-    return secured
 
 
 async def _shake_hands(
