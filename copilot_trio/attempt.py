@@ -106,11 +106,8 @@ class Attempts:
         """Nothing has been sent without one, so that another account may do."""
         try:
             return await self._copilot.token(account, instead_of=instead_of)
-        except UpstreamUnreachable as error:
-            self._accounts.failed(account, error)
-            raise _Elsewhere(error, egress=True) from None
         except UpstreamError as error:
-            raise _Elsewhere(error) from None
+            raise _Elsewhere(error, egress=isinstance(error, UpstreamUnreachable)) from None
 
     async def _repeat(
         self,

@@ -80,6 +80,10 @@ def damage(path: Path) -> None:
     path.write_text("{")
 
 
+def mend(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
 def content(path: Path) -> str:
     return path.read_text()
 
@@ -255,15 +259,34 @@ async def test_a_damaged_file_changes_nothing_and_is_left_alone(path: Path, capl
     assert [account.label for account in office.accounts.accounts] == ["a"]
 
 
-async def test_a_warning_stops_the_account_though_it_cannot_be_stored(
+async def test_a_warning_stops_the_account_though_it_cannot_be_stored_yet(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     office = Office(path, record("a"))
     office.sync.load()
+    whole = content(path)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(office.sync.run)
+        damage(path)
+        office.accounts.judge(office.account("a"), classify("/responses", 403, {}, b"spammy_user", now=NOW))
+        assert "the pause could not be stored" in caplog.text
+        mend(path, whole)
+        await office.sync.update(lambda file: with_fields(file, "a", label="renamed"))
+        assert isinstance(office.account("a").warning, AccountPaused)  # that it is not in the file means nothing
+        nursery.cancel_scope.cancel("the server stops")
+    assert pause_of(load_accounts(path), "ghu_SYNTHETICa") is not None
+
+
+async def test_a_warning_that_is_not_stored_can_be_acknowledged(path: Path) -> None:
+    office = Office(path, record("a"))
+    office.sync.load()
+    whole = content(path)
     damage(path)
     office.accounts.judge(office.account("a"), classify("/responses", 403, {}, b"spammy_user", now=NOW))
-    assert "the pause could not be stored" in caplog.text
-    assert isinstance(office.account("a").warning, AccountPaused)
+    mend(path, whole)
+    await office.sync.acknowledge(office.account("a"))
+    assert office.account("a").status == "active"
+    assert pause_of(load_accounts(path), "ghu_SYNTHETICa") is None
 
 
 async def test_a_file_that_is_gone_has_no_accounts(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,9 +13,10 @@ from copilot_trio.accounts.outcome import paused as warned
 from copilot_trio.app import App, Seat
 from copilot_trio.config import Config
 from copilot_trio.server.auth import Access
+from copilot_trio.server.exchange import Exchange
 from copilot_trio.server.listen import Limits, Server
 from copilot_trio.sse import SSEDecoder, SSEEvent
-from copilot_trio.twin import Record, Twin
+from copilot_trio.twin import Account, Record, Twin, sample_accounts
 from copilot_trio.upstream.egress import Egress
 
 BASE = "http://127.0.0.1:1"
@@ -38,14 +39,37 @@ class World:
         keep: bool = False,
     ) -> None:
         self.twin = Twin(
-            now=lambda: WALL_CLOCK + trio.current_time(), monotonic=trio.current_time, pace=0.0, device_interval=5.0
+            now=self.now, monotonic=trio.current_time, pace=0.0, device_interval=5.0, accounts=self.twin_accounts()
         )
         self.twin.base_url = BASE
         self.upstream = MemoryListener()
         self.downstream = MemoryListener()
         self.dials = 0
         self.unreachable = False  # True: whoever dials from now on waits for ever
-        seats = [
+        self.app = App(
+            config or Config(),
+            self.seats(accounts),
+            access or Access(),
+            limits or Limits(),
+            accounts_file=accounts_file,
+            now=self.now,
+        )
+        if paused is not None:
+            self.app.accounts.accounts[0].warning = warned(paused)
+        if keep:
+            nursery.start_soon(self.app.keep)
+        nursery.start_soon(Server(self.serve_upstream, Limits()).serve, [self.upstream])
+        nursery.start_soon(self.app.server.serve, [self.downstream])
+
+    def now(self) -> float:
+        return WALL_CLOCK + trio.current_time()
+
+    def twin_accounts(self) -> list[Account]:
+        return sample_accounts()
+
+    def seats(self, accounts: int) -> list[Seat]:
+        """The first so many of the twin's accounts, as the proxy uses them."""
+        return [
             Seat(
                 AccountRecord(
                     id=f"a{number}",
@@ -59,20 +83,9 @@ class World:
             )
             for number, account in enumerate(list(self.twin.accounts)[:accounts], 1)
         ]
-        self.app = App(
-            config or Config(),
-            seats,
-            access or Access(),
-            limits or Limits(),
-            accounts_file=accounts_file,
-            now=lambda: WALL_CLOCK + trio.current_time(),
-        )
-        if paused is not None:
-            self.app.accounts.accounts[0].warning = warned(paused)
-        if keep:
-            nursery.start_soon(self.app.keep)
-        nursery.start_soon(Server(self.twin.handle, Limits()).serve, [self.upstream])
-        nursery.start_soon(self.app.server.serve, [self.downstream])
+
+    async def serve_upstream(self, exchange: Exchange) -> None:
+        await self.twin.handle(exchange)
 
     async def dial(self, host: str, port: int) -> trio.abc.Stream:
         self.dials += 1

@@ -42,16 +42,17 @@ class Affinity:
     def hold(self, account: str, conversations: tuple[str, ...] = ()) -> tuple[str, ...]:
         """After a warning: the account's conversations stay its own however long it takes. Returns them, latest last.
 
+        One that is here with a single model, and elsewhere as a whole, is held for that model: ``conversation:model``.
         ``conversations``: what an earlier run held.
         """
-        bound = [key for key, (owner, _) in self._bound.items() if owner == account and ":" not in key]
-        held = tuple(dict.fromkeys((*conversations, *bound)))
+        bound = dict.fromkeys((*conversations, *(key for key, (owner, _) in self._bound.items() if owner == account)))
+        held = tuple(key for key in bound if ":" not in key or key.partition(":")[0] not in bound)
         self._held |= dict.fromkeys(held, account)
         return held
 
-    def holder(self, conversation: str) -> str | None:
-        """The warned account that the conversation belongs to."""
-        return self._held.get(conversation)
+    def holder(self, conversation: str, model: str = "") -> str | None:
+        """The warned account that the conversation belongs to, as a whole or with this model."""
+        return self._held.get(conversation) or self._held.get(f"{conversation}:{model}")
 
     def release(self, account: str) -> None:
         """A person has acknowledged the warning, or the account is gone."""

@@ -15,12 +15,14 @@ from copilot_trio.errors import (
     QuotaExhausted,
     RateLimited,
     UpstreamOverloaded,
+    UpstreamRefused,
 )
 
 from .account import Account
 from .groups import NO_PIN, Pin
 
-PASSING = (RateLimited, QuotaExhausted, UpstreamOverloaded)  # what waiting mends
+PASSING = (RateLimited, QuotaExhausted, UpstreamOverloaded)  # limits, that end by themselves
+MENDED_BY_WAITING = (*PASSING, NoAccount)  # and an account that failed too often in a row
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -61,7 +63,7 @@ class Survey:
 
     def soonest(self) -> float | None:
         """Seconds until waiting may help."""
-        return min((seconds for _, seconds, why in self.cooling if isinstance(why, PASSING)), default=None)
+        return min((seconds for _, seconds, why in self.cooling if isinstance(why, MENDED_BY_WAITING)), default=None)
 
     def error(self, course: Course) -> ProxyError:
         """product.md §4.3: what the client gets when no account can serve."""
@@ -72,13 +74,12 @@ class Survey:
         passing = [entry for entry in self.cooling if isinstance(entry[2], PASSING)]
         if passing:
             return self._all_cooling(passing)
+        if self.cooling:  # one of these may offer what the others do not
+            return self._out_of_order()
         if self.missing:
             return self._nobody_offers()
         if self.paused:
             return self.paused[0]
-        if self.cooling:
-            soonest = min(seconds for _, seconds, _ in self.cooling)
-            return NoAccount(f"no account can serve: {self._reasons()}", retry_after=soonest)
         if self.off and all(account.status == "banned" for account in self.off):
             return AccountRejected(self._reasons(), remedy="Sign in again: `copilot-trio add-account`.")
         if self.off:
@@ -116,9 +117,17 @@ class Survey:
         return (QuotaExhausted if only_quota else RateLimited)(
             f"no account of the group {self.group} can take the request now: {self._reasons()}",
             remedy="Nothing was sent.",
-            retry_after=min(seconds for _, seconds, _ in passing),
+            retry_after=self.soonest(),
             code=passing[0][2].code if len({why.code for _, _, why in passing}) == 1 else None,
         )
+
+    def _out_of_order(self) -> ProxyError:
+        if all(isinstance(why, UpstreamRefused) for _, _, why in self.cooling):  # a feature that is not to be had
+            error = self.cooling[0][2].fresh()
+            error.cause = self._reasons()
+            return error
+        soonest = min(seconds for _, seconds, _ in self.cooling)
+        return NoAccount(f"no account can serve: {self._reasons()}", retry_after=soonest)
 
     def _nobody_offers(self) -> ProxyError:
         error = self.missing[0]

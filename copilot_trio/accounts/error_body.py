@@ -64,6 +64,7 @@ def clamp_cooldown(seconds: float | None) -> float:
 def is_warning(status: int, body: bytes) -> bool:
     """GitHub's word that the account is judged abusive: nothing more may be sent on it."""
     text = body[:4000].decode("utf-8", "replace").lower()
-    # A page is some proxy's on the way, and speaks of its own terms.
-    words = WARNING_IDS if text.lstrip().startswith("<") else (*WARNINGS, *WARNING_IDS)
+    # A page is some proxy's on the way, and speaks of its own terms; GitHub's limits of its REST API point to them too.
+    terms_alone = text.lstrip().startswith("<") or "rate limit" in text
+    words = WARNING_IDS if terms_alone else (*WARNINGS, *WARNING_IDS)
     return status == 403 and any(found in text for found in words)

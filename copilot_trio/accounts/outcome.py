@@ -43,7 +43,9 @@ Repair = Literal[
     "none", "resend", "refresh_token", "reread_host", "switch_endpoint", "drop_thinking", "strip_ids", "drop_encrypted"
 ]
 
-GITHUB_ENDPOINTS = {"/copilot_internal/v2/token", "/copilot_internal/user", "/user"}
+QUOTA_ENDPOINT = "/copilot_internal/user"
+GITHUB_ENDPOINTS = {"/copilot_internal/v2/token", QUOTA_ENDPOINT, "/user"}
+GHES_PREFIX = "/api/v3"
 PROVIDER_COOLDOWN = 10.0  # seconds without a word of upstream's; short enough to be waited for
 FEATURE_COOLDOWN = 300.0  # seconds until a model that the account may not use is tried on it again
 NO_SEAT_COOLDOWN = MAX_COOLDOWN  # an account without Copilot is not asked about every minute (upstream.md §3.2)
@@ -116,9 +118,13 @@ def classify(endpoint: str, status: int, headers: Mapping[str, str], body: bytes
     retry_after = parse_retry_after(headers.get("retry-after"), now)
     if is_warning(status, body):
         return Outcome(paused(said.message), "warning", becomes="banned")
+    endpoint = endpoint.removeprefix(GHES_PREFIX)
     if endpoint in GITHUB_ENDPOINTS:
-        return _github(status, headers, body, said, retry_after, now)
-    if status in {402, 403, 429} and (status == 402 or said.code in QUOTA_CODES):
+        outcome = _github(status, headers, body, said, retry_after, now)
+        if endpoint == QUOTA_ENDPOINT and status != 401:  # nothing that it tells is needed for an answer
+            return Outcome(outcome.error, "request")
+        return outcome
+    if status in {402, 403, 429} and (status == 402 or said.code.partition(":")[0] in QUOTA_CODES):
         return _quota(said, retry_after)
     match status:
         case 400:
@@ -267,7 +273,9 @@ def _github(
         limited = RateLimited(f"GitHub limits the rate: {said.message}", retry_after=cooldown)
         return Outcome(limited, "account", cooldown=cooldown, becomes="rate_limited")
     if status == 403:
-        return Outcome(_no_access(body), "account", cooldown=NO_SEAT_COOLDOWN, becomes="error")
+        no_access = _no_access(body)
+        wait = DEFAULT_COOLDOWN if no_access.code == "server_error" else NO_SEAT_COOLDOWN
+        return Outcome(no_access, "account", cooldown=wait, becomes="error")
     if status == 404:
         unknown = AccountRejected(
             "GitHub does not know the token endpoint for this kind of token",

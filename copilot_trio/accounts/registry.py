@@ -10,14 +10,14 @@ import msgspec
 import trio
 
 from copilot_trio.config import AccountSettings
-from copilot_trio.errors import AccountPaused, ModelNotFound, NoAccount, ProxyError, UpstreamUnreachable
+from copilot_trio.errors import AccountPaused, ModelNotFound, NoAccount, ProxyError, QuotaExhausted, UpstreamUnreachable
 from copilot_trio.models.catalogue import Catalogue
 from copilot_trio.models.model import Model
 
 from .account import Account
 from .affinity import Affinity
+from .course import PASSING, Survey, cooling_down
 from .course import Course as Course
-from .course import Survey, cooling_down
 from .course import Wanted as Wanted
 from .error_body import DEFAULT_COOLDOWN, MAX_COOLDOWN
 from .groups import NO_PIN, Groups, Pin, chosen_group, group_of
@@ -195,30 +195,35 @@ class Accounts:
             holder = self._by_id.get(self.affinity.holder(wanted.conversation) or "")
             if holder is not None and holder.warning is not None:
                 raise holder.warning.fresh()  # its conversations do not move on (product.md §4.5)
+            own = self.affinity.account_of(wanted.conversation, wanted.model, trio.current_time())
             survey = Survey(group, accounts)
-            for account in self._candidates(accounts, wanted, course):
+            for account in self._in_order(accounts, own, course):
                 model = await self._serves(account, wanted, course, survey)
                 if model is not None:
                     return account, model
+                if account.id == own and self._is_worth_waiting_for(account, survey):
+                    break
             await self._wait(survey, course)
 
-    def _candidates(self, accounts: Sequence[Account], wanted: Wanted, course: Course) -> list[Account]:
-        ordered = self._in_order(accounts, wanted, course)
-        if ordered and not self.settings.failover_on_quota and ordered[0].exhausted:
-            own = self.affinity.account_of(wanted.conversation, wanted.model, trio.current_time())
-            return ordered[:1] if ordered[0].id == own else ordered
-        return ordered
-
-    def _in_order(self, accounts: Sequence[Account], wanted: Wanted, course: Course) -> list[Account]:
+    def _in_order(self, accounts: Sequence[Account], own: str | None, course: Course) -> list[Account]:
         """The conversation's own first, then by what is left of their quota, then the least recently used."""
         left = [account for account in accounts if account.id not in course.failed]
-        if len(left) < 2:
-            return left
-        own = self.affinity.account_of(wanted.conversation, wanted.model, trio.current_time())
-        left.sort(
-            key=lambda account: (account.id != own, -headroom(account.quota, account.reserved), account.last_used)
-        )
+        if len(left) > 1:
+            left.sort(
+                key=lambda account: (account.id != own, -headroom(account.quota, account.reserved), account.last_used)
+            )
         return left
+
+    def _is_worth_waiting_for(self, own: Account, survey: Survey) -> bool:
+        """A conversation that moves waits too, and its prompt is paid for anew: a short cooldown is the cheaper wait.
+
+        Nor does it move because of a used-up quota, where the user does not want that.
+        """
+        for account, seconds, why in survey.cooling:
+            if account is own:
+                stays = isinstance(why, QuotaExhausted) and not self.settings.failover_on_quota
+                return stays or (isinstance(why, PASSING) and seconds <= self.settings.move_delay[1])
+        return False
 
     async def _serves(self, account: Account, wanted: Wanted, course: Course, survey: Survey) -> Model | None:
         """The model, if it may be asked there now; else the survey knows why not."""
@@ -239,8 +244,9 @@ class Accounts:
         except ModelNotFound as error:
             survey.missing.append(error)
             return None
-        except AccountPaused:
-            raise
+        except AccountPaused as warning:
+            survey.paused.append(warning)
+            return None
         except ProxyError as error:
             course.leave(account, error, egress=isinstance(error, UpstreamUnreachable))
             return None

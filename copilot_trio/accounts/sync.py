@@ -21,13 +21,13 @@ from .store import (
     Pause,
     Stamp,
     Store,
-    StoreBusy,
     load_accounts,
     pause_of,
     stamp,
     watch,
     with_fields,
     with_pause,
+    without_pause,
 )
 
 logger = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ class Sync:
         self._follow = follow
         self._seen: dict[str, AccountRecord] = {}
         self._stamp: Stamp | None = None
+        self._paused: set[str] = set()  # whose warning was seen in the file: when it is gone, a person took it out
+        self._unstored: dict[str, Pause] = {}  # warnings that are to be stored yet, by GitHub token
         self._dirty = trio.Event()
         self._writing = trio.Lock()
         accounts.on_paused = self.pause
@@ -161,11 +163,21 @@ class Sync:
                 account.rest(left, _why(cooldown), model=key, status=cooldown.status)
 
     def _heed(self, account: Account, pause: Pause | None) -> None:
-        if pause is not None and account.warning is None:
-            account.warning = paused(pause.message)
-            self._accounts.affinity.hold(account.id, pause.conversations)
-        elif pause is None and account.warning is not None:
+        if pause is not None:
+            self._paused.add(account.id)
+            if account.warning is None:
+                account.warning = paused(pause.message)
+                self._accounts.affinity.hold(account.id, pause.conversations)
+        elif account.id in self._paused:
+            self._paused.discard(account.id)
             logger.info("%s: its warning was acknowledged", account.label)
+            self._accounts.acknowledge(account)
+
+    async def acknowledge(self, account: Account) -> None:
+        """By a person's word the account may be used again. Raises as :meth:`Store.update` does."""
+        self._unstored.pop(account.record.github_token, None)
+        await self.update(lambda file: without_pause(file, account.record.github_token))
+        if account.warning is not None:  # which could not be stored
             self._accounts.acknowledge(account)
 
     # ---- to the file
@@ -196,10 +208,13 @@ class Sync:
             fields = _own_fields(account, seen, self._now())
             if fields:
                 fresh[account.id] = fields
-        if not fresh:
+        if not fresh and not self._unstored:
             return
+        unstored = dict(self._unstored)
 
         def change(file: AccountsFile) -> AccountsFile:
+            for token, pause in unstored.items():
+                file = with_pause(file, token, pause)
             for account_id, fields in fresh.items():
                 if any(record.id == account_id for record in file.accounts):  # else somebody removed it meanwhile
                     file = with_fields(file, account_id, **fields)
@@ -208,9 +223,11 @@ class Sync:
         async with self._writing:
             try:
                 stored = await trio.to_thread.run_sync(self._store.update, change)
-            except (OSError, DamagedFile, StoreBusy) as error:
+            except (OSError, DamagedFile) as error:
                 logger.error("what became of the accounts could not be stored: %s", error)  # noqa: TRY400
                 return
+            for token in unstored:
+                self._unstored.pop(token, None)
             for account_id, fields in fresh.items():
                 if account_id in self._seen:
                     self._seen[account_id] = msgspec.structs.replace(self._seen[account_id], **fields)
@@ -220,15 +237,14 @@ class Sync:
         """A warning outlives a restart: it is stored before anything else can be sent."""
         cause = account.warning.cause if account.warning else ""
         logger.error("%s: %s", account.label, account.warning)
-        pause = Pause(cause, self._now(), conversations)
-
-        def change(file: AccountsFile) -> AccountsFile:
-            return with_pause(file, account.record.github_token, pause)
-
+        token, pause = account.record.github_token, Pause(cause, self._now(), conversations)
         try:
-            self._store.update(change, patience=WARNING_PATIENCE)
-        except (OSError, DamagedFile, StoreBusy) as error:
-            logger.error("%s: the pause could not be stored: %s", account.label, error)  # noqa: TRY400
+            self._store.update(lambda file: with_pause(file, token, pause), patience=WARNING_PATIENCE)
+            self._paused.add(account.id)
+        except (OSError, DamagedFile) as error:
+            logger.error("%s: the pause could not be stored yet: %s", account.label, error)  # noqa: TRY400
+            self._unstored[token] = pause
+            self._dirty.set()
 
 
 def _own_fields(account: Account, seen: AccountRecord, now: float) -> dict[str, Any]:

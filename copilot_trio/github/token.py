@@ -174,6 +174,8 @@ async def github_get(
             outcome = classify(urlsplit(url).path, answer.status, answer.headers, body, now=now())
     except UpstreamError as error:
         error.cost = "none"
+        if judge is not None:
+            judge(account, Outcome(error, "upstream"))
         raise
     if judge is not None:
         judge(account, outcome)

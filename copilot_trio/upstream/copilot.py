@@ -119,17 +119,24 @@ class Copilot:
             error.cost = "none"
             raise
 
+    async def _ask_for_models(self, account: Account, token: CopilotToken) -> bytes:
+        try:
+            return await self._fetch_models(account, token)
+        except UpstreamError as error:
+            self._observer.judge(account, Outcome(error, "upstream"))
+            raise
+
     async def _fetch_models_or_refresh(self, account: Account) -> bytes:
         token = await self.token(account)
         try:
-            return await self._fetch_models(account, token)
+            return await self._ask_for_models(account, token)
         except Refusal as refusal:
             if refusal.outcome.repair not in {"refresh_token", "reread_host"}:
                 self._observer.judge(account, refusal.outcome)
                 raise refusal.outcome.error from None
         fresh = await self.token(account, instead_of=token)
         try:
-            return await self._fetch_models(account, fresh)
+            return await self._ask_for_models(account, fresh)
         except Refusal as refusal:
             self._observer.judge(account, refusal.outcome)
             raise refusal.outcome.error from None
