@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 import trio
+from memory_network import post
 from world import World, chat, chat_text, error_of, messages
 
 from copilot_trio.config import AccountSettings, ApiKey, Config
+from copilot_trio.errors import RateLimited
 from copilot_trio.server.auth import Access, hash_key
 from copilot_trio.twin import Fault
 from copilot_trio.twin.accounts import AccountChange
@@ -213,7 +217,7 @@ async def test_starts_of_an_account_are_a_second_apart(nursery: trio.Nursery) ->
     assert answers == [200] * 10
     for login in set(used(world)):
         times = sorted(record.received for record in world.calls() if record.account == login)
-        assert all(later - earlier >= 0.99 for earlier, later in zip(times, times[1:], strict=False))
+        assert all(later - earlier >= 0.99 for earlier, later in pairwise(times))
 
 
 async def test_three_failures_in_a_row_rest_an_account(nursery: trio.Nursery) -> None:
@@ -242,3 +246,66 @@ async def test_an_account_is_removed_under_a_running_answer(nursery: trio.Nurser
     assert b"was removed" in answer.body
     assert all(account.in_flight == 0 for account in world.app.accounts.accounts)
     assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 200
+
+
+@pytest.mark.parametrize("accounts", [1, 2])
+async def test_a_hundred_requests_at_expiry_make_one_exchange(nursery: trio.Nursery, accounts: int) -> None:
+    config = Config(concurrency={"default": 100}, accounts=AccountSettings(start_gap=0))
+    world = World(nursery, accounts=accounts, config=config)
+    assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 200
+    await trio.sleep(2000)
+    statuses: list[int] = []
+
+    async def ask() -> None:
+        statuses.append((await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status)
+
+    async with trio.open_nursery() as asking:
+        for _ in range(100):
+            asking.start_soon(ask)
+    assert statuses == [200] * 100
+    assert len(world.calls("/copilot_internal/v2/token")) == 2
+
+
+async def test_a_hundred_refused_tokens_are_renewed_by_one_exchange(nursery: trio.Nursery) -> None:
+    world = World(nursery, config=Config(concurrency={"default": 100}))
+    assert (await world.ask("/v1/chat/completions", chat("hello"))).status == 200
+    world.twin.add_fault(Fault(path="/chat/completions", error="token_expired", times=100))
+    world.twin.add_fault(Fault(path="/copilot_internal/v2/token", delay=5))  # until then all have been refused
+    statuses: list[int] = []
+
+    async def ask() -> None:
+        statuses.append((await world.ask("/v1/chat/completions", chat("hello"))).status)
+
+    async with trio.open_nursery() as asking:
+        for _ in range(100):
+            asking.start_soon(ask)
+    assert statuses == [200] * 100
+    assert len(world.calls("/copilot_internal/v2/token")) == 2
+
+
+@pytest.mark.parametrize("phase", ["cooldown", "turn", "move"])
+async def test_who_leaves_while_waiting_gives_everything_back(nursery: trio.Nursery, phase: str) -> None:
+    slow = AccountSettings(start_gap=25, move_delay=(20, 20))
+    world = World(nursery, accounts=2, config=Config(accounts=slow))
+    accounts = world.app.accounts.accounts
+    assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 200
+    owner = next(account for account in accounts if account.record.login == used(world)[0])
+    if phase == "cooldown":
+        for account in accounts:
+            account.rest(25, RateLimited("too fast"))
+    elif phase == "move":
+        owner.rest(3000, RateLimited("too fast"))
+    client = await world.client()
+    await post(client.stream, "/v1/chat/completions", msgspec.json.encode(chat("hello", stream=True)), SESSION)
+    await trio.sleep(15)
+    assert client.stream is not None
+    await client.stream.aclose()
+    await trio.sleep(1)
+    assert [account.in_flight for account in accounts] == [0, 0]
+    assert [account.reserved for account in accounts] == [0, 0]
+    assert all(queue.active == queue.queued == 0 for queue in world.app.queues.snapshot().values())
+    await trio.sleep(60)
+    assert len(used(world)) == 1
+    began = trio.current_time()
+    assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 200
+    assert trio.current_time() - began <= 20  # of a move; a turn is free at once
