@@ -85,12 +85,37 @@ def _recovering(name: str, words: str, wait: float = 0) -> Scenario:
     )
 
 
+LIMIT = 120  # seconds that upstream keeps one account waiting for
+
+
+def _handed_over(evidence: Evidence) -> str:
+    """Another account answered at once; the client has noticed nothing."""
+    found = [(call["account"], call["status"]) for call in evidence.calls or ()]
+    asked = 1 + evidence.client.side_calls  # each of them may be the first that an account refuses
+    limits = [status for _, status in found].count(429)
+    if evidence.outcome.seconds >= LIMIT:
+        return f"took {evidence.outcome.seconds:.0f} s: {evidence.outcome.brief()}"
+    if not 1 <= limits <= asked or len({account for account, _ in found}) != 1 + limits:
+        return f"not handed over from one account to another: {found}"
+    if len(found) > asked + limits:
+        return f"{len(found)} calls upstream: {found}"
+    return answered(evidence, evidence.word)
+
+
 FAILING = (
     *(_failing(name, f"err{name}") for name in ("400", "401", "403", "404", "500", "503", "529")),
     _failing("context", "err400 VARIANT:ctxlen"),
     _failing("errmid", "errmid"),
     _failing("cut", "cut"),
     _recovering("429-wait", f"ra429x1s{WAIT}", WAIT),
+    Scenario(
+        name="handover",
+        ask=say(f"ra429x1s{LIMIT}"),
+        judge=_handed_over,
+        alone=True,
+        accounts=3,
+        patience=PATIENCE,
+    ),
     _recovering("500-once", "flaky500x1"),
     _recovering("cut-once", "cutx1"),
 )

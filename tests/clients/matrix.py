@@ -42,7 +42,7 @@ async def _work(cells: trio.MemoryReceiveChannel[Cell], results: list[Result], o
     async with _servers(options) as shared:
         async for cell in cells:
             if SCENARIOS[cell.scenario].alone and not options.base_url:
-                async with _servers(options) as own:
+                async with _servers(options, SCENARIOS[cell.scenario].accounts) as own:
                     result = await perform(cell, own, keep=options.keep)
             else:
                 result = await perform(cell, shared, keep=options.keep)
@@ -51,12 +51,12 @@ async def _work(cells: trio.MemoryReceiveChannel[Cell], results: list[Result], o
 
 
 @asynccontextmanager
-async def _servers(options: argparse.Namespace) -> AsyncIterator[Stage]:
+async def _servers(options: argparse.Namespace, accounts: int = 1) -> AsyncIterator[Stage]:
     if options.base_url:
         yield Stage(options.base_url, options.control_url)
         return
     with box(keep=options.keep) as home:
-        async with stage(home) as servers:
+        async with stage(home, accounts) as servers:
             yield servers
 
 

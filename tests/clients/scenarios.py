@@ -37,6 +37,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """``ask`` makes the prompt, ``judge`` says what is wrong with what came of it: nothing, if all is well.
 
     ``needs``: what a client must be able to do. ``alone``: wants servers of its own, for it leaves traces in them.
+    ``accounts``: that the proxy has.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     needs: Callable[[Client], object] = lambda client: True
     attaches: bool = False
     alone: bool = False
+    accounts: int = 1
     patience: float = PATIENCE
 
 

@@ -6,14 +6,17 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import trio
 
+from copilot_trio.accounts.account import AccountRecord
+from copilot_trio.accounts.store import Store, with_account
 from tests.processes import call, environment
 
 MODEL_PATHS = ("/chat/completions", "/responses", "/v1/messages")
@@ -37,26 +40,37 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def stage(home: Path) -> AsyncIterator[Stage]:
+async def stage(home: Path, accounts: int = 1) -> AsyncIterator[Stage]:
+    """With one account, its token is given from outside; several are stored, all in one group."""
     async with trio.open_nursery() as nursery:
         try:
-            base, control, token = await nursery.start(
+            base, control, *tokens = await nursery.start(
                 _serve, ("twin", "--port", "0", "--pace", "0"), environment(home), home / "twin.log",
-                r"Copilot +(http\S+)[\s\S]+control +(http\S+)[\s\S]+?token (\S+)",
+                r"Copilot +(http\S+)[\s\S]+control +(http\S+)[\s\S]+?token (\S+)[\s\S]+?token (\S+)[\s\S]+?token (\S+)",
             )  # fmt: skip
-            variables = environment(
-                home,
-                COPILOT_TRIO_GITHUB_URL=base,
-                COPILOT_TRIO_GITHUB_API_URL=base,
-                COPILOT_TRIO_COPILOT_URL=base,
-                COPILOT_TRIO_GITHUB_TOKEN=token,
-            )
+            urls = {
+                "COPILOT_TRIO_GITHUB_URL": base,
+                "COPILOT_TRIO_GITHUB_API_URL": base,
+                "COPILOT_TRIO_COPILOT_URL": base,
+            }
+            variables = environment(home, **urls, COPILOT_TRIO_GITHUB_TOKEN=tokens[0])
+            if accounts > 1:
+                variables = environment(home, **urls)
+                _store(Path(variables["COPILOT_TRIO_HOME"]) / "accounts.json", tokens[:accounts])
             (url,) = await nursery.start(
                 _serve, ("start", "--port", "0"), variables, home / "proxy.log", r"listening +(http\S+)[\s\S]+models "
             )
             yield Stage(url, control)
         finally:
             nursery.cancel_scope.cancel()
+
+
+def _store(path: Path, tokens: Sequence[str]) -> None:
+    records = [
+        AccountRecord(id=f"a{number}", label=f"account {number}", github_token=token, machine_id=f"{number:064}")
+        for number, token in enumerate(tokens, 1)
+    ]
+    Store(path).update(lambda file: reduce(with_account, records, file))
 
 
 async def _serve(
