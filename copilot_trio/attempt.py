@@ -193,6 +193,8 @@ class Attempts:
                 self._accounts.succeeded(account)
                 job.watch.go()
                 await carry(answer, plan, account)
+                if answer.quota_snapshots:
+                    self._accounts.heard_frame(account, answer.quota_snapshots)
                 self._accounts.spent(
                     account,
                     plan.model,

@@ -80,8 +80,11 @@ class CopilotToken(msgspec.Struct):
 
 
 class Answer(Protocol):
+    """``quota_snapshots``: JSON that came with the last of a WebSocket's frames, once that has been received."""
+
     status: int
     headers: dict[str, str]
+    quota_snapshots: bytes
 
     async def receive(self) -> bytes: ...
     async def read(self, limit: int) -> bytes: ...

@@ -26,7 +26,7 @@ from .keeper import Keepers
 from .lease import Lease
 from .outcome import Outcome
 from .quota import Quota, back_at, charged, cost_in_units, headroom, updated
-from .quota_snapshot import parse_headers
+from .quota_snapshot import parse_headers, parse_snapshots
 
 logger = logging.getLogger(__name__)
 
@@ -385,6 +385,12 @@ class Accounts:
         windows = parse_headers(headers)
         if windows:
             account.quota = updated(account.quota, windows, now=self._now(), source="headers")
+
+    def heard_frame(self, account: Account, snapshots: bytes) -> None:
+        """The same, as the last frame of a WebSocket tells it."""
+        windows = parse_snapshots(snapshots)
+        if windows:
+            account.quota = updated(account.quota, windows, now=self._now(), source="frame")
 
     def told(self, account: Account, quota: Quota) -> None:
         """What GitHub says of it in full: a quota that is back ends the exhaustion."""

@@ -53,6 +53,8 @@ class PoolSnapshot(msgspec.Struct, frozen=True):
 class Answer:
     """An upstream response under way: a status, headers, and a body to be read piece by piece."""
 
+    quota_snapshots = b""
+
     def __init__(self, response: httpcore.Response) -> None:
         self.status = response.status
         self.headers = {

@@ -39,6 +39,11 @@ class _Kind(msgspec.Struct):
     type: str = ""
 
 
+class _Snapshots(msgspec.Struct):
+    copilot_quota_snapshots: msgspec.Raw = msgspec.Raw()
+
+
+_decode_snapshots = msgspec.json.Decoder(_Snapshots).decode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
@@ -47,6 +52,7 @@ class UpgradeAnswer(ABC):
 
     status: int
     headers: dict[str, str]
+    quota_snapshots = b""
 
     @abstractmethod
     async def receive(self) -> bytes: ...
@@ -84,6 +90,8 @@ class FrameAnswer(UpgradeAnswer):
             frame = await _frame(self._socket)
         kind = _kind_of(frame)
         self._ended = kind in TERMINAL
+        if self._ended:
+            self.quota_snapshots = _snapshots_in(frame)
         return b"event: %b\ndata: %b\n\n" % (kind.encode().translate(ONE_LINE), frame.translate(ONE_LINE))
 
 
@@ -266,6 +274,14 @@ async def _frame(socket: WebSocketConnection) -> bytes:
                 return message.encode()
     except ConnectionClosed as error:
         raise StreamTruncated(f"upstream closed the WebSocket before the end of the answer: {error.reason}") from None
+
+
+def _snapshots_in(frame: bytes) -> bytes:
+    """What it says of the quota, which over HTTP stands in headers (upstream.md §5.2)."""
+    try:
+        return bytes(_decode_snapshots(frame).copilot_quota_snapshots)
+    except UNREADABLE:
+        return b""
 
 
 def _kind_of(frame: bytes) -> str:
