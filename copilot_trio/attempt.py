@@ -15,11 +15,20 @@ import msgspec
 
 from copilot_trio.accounts.account import Account, Answer, CopilotToken
 from copilot_trio.accounts.frame import STATUS_OF, classify_frame
+from copilot_trio.accounts.lease import AccountRemoved
 from copilot_trio.accounts.outcome import Outcome, Refusal, Repair
 from copilot_trio.accounts.registry import Accounts, Course, Wanted, catalogue_of
 from copilot_trio.accounts.resend import Reached, next_move
 from copilot_trio.dialects.repair import without_encrypted, without_item_ids, without_thinking
-from copilot_trio.errors import AccountPaused, RateLimited, UpstreamError, UpstreamRefused, UpstreamUnreachable
+from copilot_trio.errors import (
+    AccountPaused,
+    NoAccount,
+    ProxyError,
+    RateLimited,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUnreachable,
+)
 from copilot_trio.models.model import Model, explain_refusal
 from copilot_trio.models.queue import ModelQueues
 from copilot_trio.upstream.copilot import Call, Copilot
@@ -93,14 +102,28 @@ class Attempts:
         self, account: Account, found: Model, job: Job, planner: Planner[PlanT], carry: Carry[PlanT], *, moved: bool
     ) -> bool:
         """False if the account went out of use while we waited for our place. Raises ``_Elsewhere``."""
-        with self._accounts.lease(account, found, user_initiated=job.initiator == "user"):
-            async with self._queues.slot(found.id):
-                token = await self._token(account)
-                await self._accounts.pace(account, moved=moved)
-                if not account.usable(found.id, free=found.free):
-                    return False
-                await self._repeat(account, found, token, job, planner, carry)
+        lease = self._accounts.lease(account, found, user_initiated=job.initiator == "user")
+        try:
+            with lease:
+                await self._pace(account, moved=moved)  # in no slot of the model's, which others could use
+                async with self._queues.slot(found.id):
+                    token = await self._token(account)
+                    await account.pacer.start()
+                    if not account.usable(found.id, free=found.free):
+                        return False
+                    lease.sent = True
+                    await self._repeat(account, found, token, job, planner, carry)
+        except AccountRemoved as error:
+            if lease.sent:
+                raise
+            raise _Elsewhere(error) from None
         return True
+
+    async def _pace(self, account: Account, *, moved: bool) -> None:
+        try:
+            await self._accounts.pace(account, moved=moved)
+        except RateLimited as error:
+            raise _Elsewhere(error) from None
 
     async def _token(self, account: Account, instead_of: CopilotToken | None = None) -> CopilotToken:
         """Nothing has been sent without one, so that another account may do."""
@@ -155,7 +178,16 @@ class Attempts:
                 token = await self._token(account, instead_of=token)
             for done in repaired & BODY_REPAIRS.keys():
                 plan = plan.with_body(BODY_REPAIRS[done](plan.body))
-            self._accounts.check(account, plan.model)  # it may have been warned meanwhile
+            self._check(account, plan.model)
+
+    def _check(self, account: Account, model: Model) -> None:
+        """It may have been limited or warned meanwhile, by another request."""
+        try:
+            self._accounts.check(account, model)
+        except AccountPaused:
+            raise
+        except (UpstreamError, NoAccount) as error:
+            raise _Elsewhere(error) from None
 
     async def _refused(self, account: Account, outcome: Outcome, model: Model, job: Job) -> None:
         """A refusal that nothing mends has its effect."""
@@ -230,7 +262,7 @@ class Attempts:
 class _Elsewhere(Exception):
     """This account cannot serve the request, of which upstream has run nothing: on to the next."""
 
-    def __init__(self, error: UpstreamError | AccountPaused, *, egress: bool = False) -> None:
+    def __init__(self, error: ProxyError, *, egress: bool = False) -> None:
         super().__init__(str(error))
         self.error = error
         self.egress = egress

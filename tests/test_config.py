@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from copilot_trio.config import Config, DamagedFile, data_directory, load_config
+from copilot_trio.config import AccountSettings, Config, DamagedFile, data_directory, load_config
+
+KEY = f'{{"label":"x","sha256":"{"a" * 64}"'
 
 
 def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
@@ -31,6 +33,51 @@ def test_settings_for_models_are_read(tmp_path: Path) -> None:
     assert config.concurrency == {"default": 4, "gpt-4.1": 2}
     assert (config.auto_thinking, config.upstream_websocket, config.websocket) == (False, True, False)
     assert config.web_search_model == "gpt-5-mini"
+
+
+def test_settings_for_accounts_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(
+        '{"accounts":{"default_group":"work","failover_on_quota":false,"affinity_entries":5,"affinity_seconds":60,'
+        '"start_gap":0,"move_delay":[0,2.5],"pool_seconds":60,"pool_jitter":0,"failures_allowed":5,"error_seconds":1,'
+        '"quota_seconds":60,"ping_seconds":9},"groups":{"work":["a","b"],"private":["c"]}}'
+    )
+    config = load_config(path)
+    assert config.accounts == AccountSettings(
+        default_group="work",
+        failover_on_quota=False,
+        affinity_entries=5,
+        affinity_seconds=60,
+        start_gap=0,
+        move_delay=(0, 2.5),
+        pool_seconds=60,
+        pool_jitter=0,
+        failures_allowed=5,
+        error_seconds=1,
+        quota_seconds=60,
+        ping_seconds=9,
+    )
+    assert config.groups == {"work": ("a", "b"), "private": ("c",)}
+
+
+def test_what_is_said_of_several_accounts_is_what_the_product_promises() -> None:
+    settings = Config().accounts
+    assert (settings.affinity_entries, settings.affinity_seconds, settings.failures_allowed) == (10_000, 3600, 3)
+    assert (settings.start_gap, settings.move_delay, settings.error_seconds) == (1, (1, 5), 60)
+    assert (settings.pool_seconds, settings.pool_jitter) == (4 * 3600, 0.25)
+    assert (settings.quota_seconds, settings.ping_seconds, settings.failover_on_quota) == (300, 30, True)
+    assert Config().groups == {}
+
+
+@pytest.mark.parametrize(
+    ("pin", "group", "account"),
+    [("", None, None), (',"group":"work"', "work", None), (',"account":"a"', None, "a")],
+)
+def test_a_key_may_be_pinned(tmp_path: Path, pin: str, group: str | None, account: str | None) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(f'{{"keys":[{KEY}{pin}}}]}}')
+    (key,) = load_config(path).keys
+    assert (key.group, key.account, key.rights) == (group, account, ("inference", "admin"))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +109,25 @@ def test_settings_for_models_are_read(tmp_path: Path) -> None:
         ('{"websocket":null}', r"\$\.websocket"),
         ('{"web_search_model":""}', r"\$\.web_search_model"),
         ('{"web_search":true}', "web_search"),
+        (f'{{"keys":[{KEY},"group":"g","account":"a"}}]}}', r"pinned to a group and to an account.*\$\.keys\[0\]"),
+        (f'{{"keys":[{KEY},"group":5}}]}}', r"\$\.keys\[0\]\.group"),
+        (f'{{"keys":[{KEY},"pin":"g"}}]}}', "pin"),
+        ('{"groups":{"a":["x"],"b":["y","x"]}}', "names the account 'x' more than once"),
+        ('{"groups":{"a":["x","x"]}}', "names the account 'x' more than once"),
+        ('{"groups":{"":["x"]}}', r"key.*\$\.groups"),
+        ('{"groups":{"a":"x"}}', r"\$\.groups"),
+        ('{"groups":["x"]}', r"\$\.groups"),
+        ('{"accounts":{"move_delay":[5,1]}}', r"the least and the most.*\$\.accounts"),
+        ('{"accounts":{"move_delay":[1]}}', r"\$\.accounts\.move_delay"),
+        ('{"accounts":{"move_delay":[-1,1]}}', r"\$\.accounts\.move_delay\["),
+        ('{"accounts":{"start_gap":-1}}', r"\$\.accounts\.start_gap"),
+        ('{"accounts":{"start_gap":61}}', r"\$\.accounts\.start_gap"),
+        ('{"accounts":{"affinity_entries":0}}', r"\$\.accounts\.affinity_entries"),
+        ('{"accounts":{"affinity_entries":2000000}}', r"\$\.accounts\.affinity_entries"),
+        ('{"accounts":{"pool_jitter":1}}', r"\$\.accounts\.pool_jitter"),
+        ('{"accounts":{"failures_allowed":0}}', r"\$\.accounts\.failures_allowed"),
+        ('{"accounts":{"quota_seconds":0}}', r"\$\.accounts\.quota_seconds"),
+        ('{"accounts":{"gap":1}}', "gap"),
     ],
 )
 def test_an_error_names_the_field_and_the_file_is_left_alone(tmp_path: Path, text: str, named: str) -> None:

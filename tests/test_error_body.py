@@ -86,11 +86,17 @@ def test_a_cooldown_has_bounds(seconds: float | None, cooldown: float) -> None:
         (403, b"unauthorized: not authorized to use this Copilot feature", False),
         (429, b"Please review our Terms of Service.", False),
         (400, TERMS, False),
+        (403, b"<html>Blocked. See the terms of service of Example Corp.</html>", False),
+        (403, b'<p>{"notification_id":"access_revoked"}</p>', True),
+        (403, b'{"message":"You have exceeded a secondary rate limit. Please review our Terms of Service."}', False),
+        (403, b'{"message":"Rate limit. Your account was suspended."}', True),
+        (403, b" " * 5000 + TERMS, False),
         (403, b"\xff\xfe", False),
         (403, b"", False),
     ],
     ids=["terms", "revoked", "spammy", "programmatic", "go client", "suspended", "no seat", "feature", "a limit",
-         "another status", "no text", "empty"],
+         "another status", "a proxy's page", "a page with a reason", "a REST limit", "a limit and a suspension",
+         "far behind", "no text", "empty"],
 )  # fmt: skip
 def test_a_warning_is_known_by_its_words(status: int, body: bytes, answer: bool) -> None:
     assert is_warning(status, body) is answer

@@ -7,10 +7,11 @@ from itertools import pairwise
 import msgspec
 import pytest
 import trio
+from accounts_of import refusal, wake
 from memory_network import post
 from world import World, chat, chat_text, error_of, messages
 
-from copilot_trio.config import AccountSettings, ApiKey, Config
+from copilot_trio.config import AccountSettings, ApiKey, Config, TimeoutSettings
 from copilot_trio.errors import RateLimited
 from copilot_trio.server.auth import Access, hash_key
 from copilot_trio.twin import Fault
@@ -309,3 +310,54 @@ async def test_who_leaves_while_waiting_gives_everything_back(nursery: trio.Nurs
     began = trio.current_time()
     assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 200
     assert trio.current_time() - began <= 20  # of a move; a turn is free at once
+
+
+async def test_who_waits_in_vain_for_a_turn_is_served_by_another(nursery: trio.Nursery) -> None:
+    config = Config(accounts=AccountSettings(start_gap=20), timeouts=TimeoutSettings(wait=30))
+    world = World(nursery, accounts=2, config=config)
+    statuses: list[int] = []
+
+    async def ask() -> None:
+        statuses.append((await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status)
+
+    async with trio.open_nursery() as clients:
+        for _ in range(4):
+            clients.start_soon(ask)
+    assert statuses == [200] * 4
+
+
+async def test_a_removed_account_hands_over_what_it_has_not_sent(nursery: trio.Nursery) -> None:
+    world = World(nursery, accounts=2, config=Config(accounts=AccountSettings(start_gap=20)))
+    first = world.app.accounts.accounts[0]
+    statuses: list[int] = []
+
+    async def ask() -> None:
+        statuses.append((await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status)
+
+    wake(nursery, 10, lambda: world.app.accounts.remove(first.id))
+    async with trio.open_nursery() as clients:
+        for _ in range(2):
+            clients.start_soon(ask)
+    assert statuses == [200, 200]
+
+
+async def test_a_refresh_that_github_limits_keeps_the_account_in_use(nursery: trio.Nursery) -> None:
+    world = World(nursery)
+    assert (await world.ask("/v1/chat/completions", chat("hello"))).status == 200
+    account = world.app.accounts.accounts[0]
+    assert account.token is not None
+    await trio.sleep(account.token.refresh - trio.current_time() + 1)
+    headers = {"retry-after": "600"}
+    world.twin.add_fault(Fault(path="/copilot_internal/v2/token", status=429, body="slow", headers=headers, times=None))
+    assert (await world.ask("/v1/chat/completions", chat("hello"))).status == 200
+    assert account.status == "active"
+
+
+async def test_a_cooldown_that_begins_during_a_repair_moves_the_request(nursery: trio.Nursery) -> None:
+    world = World(nursery, accounts=2)
+    assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 200
+    first = world.app.accounts.accounts[0]
+    world.twin.add_fault(Fault(path="/chat/completions", error="row22"))
+    world.twin.add_fault(Fault(path="/copilot_internal/v2/token", delay=5))
+    wake(nursery, 3, lambda: world.app.accounts.judge(first, refusal(429, "rate_limited", 600)))
+    assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 200

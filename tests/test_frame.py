@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from copilot_trio.accounts.error_body import DEFAULT_COOLDOWN, MAX_COOLDOWN
 from copilot_trio.accounts.frame import STATUSES, classify_frame
-from copilot_trio.accounts.outcome import Repair, Scope
+from copilot_trio.accounts.outcome import (
+    FEATURE_COOLDOWN,
+    MAX_QUOTA_WAIT,
+    PROVIDER_COOLDOWN,
+    Repair,
+    Scope,
+    Status,
+)
 from copilot_trio.errors import (
     AccountPaused,
     AccountRejected,
@@ -46,11 +53,12 @@ class Row(msgspec.Struct):
     cooldown: float | None = None
     repair: Repair = "none"
     message: str = "no"
+    becomes: Status | None = None
 
 
 ROWS = [
     *(
-        Row(code, RateLimited, 429, "account", DEFAULT_COOLDOWN)
+        Row(code, RateLimited, 429, "account", DEFAULT_COOLDOWN, becomes="rate_limited")
         for code in ("rate_limited", "user_global_rate_limited:pro", "user_weekly_rate_limited",
                      "integration_rate_limited", "agent_mode_limit_exceeded", "rate_limit_exceeded")
     ),
@@ -59,7 +67,7 @@ ROWS = [
         for code in ("user_model_rate_limited:pro", "model_overloaded", "upstream_provider_rate_limit")
     ),
     *(
-        Row(code, QuotaExhausted, 429, "account", MAX_COOLDOWN)
+        Row(code, QuotaExhausted, 429, "account", becomes="exhausted")
         for code in ("quota_exceeded", "free_quota_exceeded", "overage_limit_reached", "billing_not_configured",
                      "additional_spend_limit_reached")
     ),
@@ -87,12 +95,16 @@ ROWS = [
         "invalid_request_body", UpstreamRefused, 400, "request", repair="drop_encrypted",
         message="Encrypted function output content could not be decrypted or decoded.",
     ),
-    Row("unauthorized", AccountRejected, 502, "account", repair="refresh_token", cooldown=60),
-    Row("access_revoked", AccountPaused, 403, "warning"),
-    Row("forbidden", AccountPaused, 403, "warning", message="Please review our Terms of Service"),
+    Row("unauthorized", AccountRejected, 502, "account", repair="refresh_token", cooldown=60, becomes="error"),
+    Row("access_revoked", AccountPaused, 403, "warning", becomes="banned"),
+    Row("forbidden", AccountPaused, 403, "warning", message="Please review our Terms of Service", becomes="banned"),
+    Row(
+        "forbidden", UpstreamRefused, 403, "model", FEATURE_COOLDOWN,
+        message="not authorized to use this Copilot feature",
+    ),
     Row("user_request_timeout", UpstreamRefused, 408, "request", repair="resend"),
-    Row("service_unavailable", UpstreamOverloaded, 503, "model"),
-    Row("session_expired", UpstreamOverloaded, 503, "model"),
+    Row("service_unavailable", UpstreamOverloaded, 503, "model", PROVIDER_COOLDOWN),
+    Row("session_expired", UpstreamOverloaded, 503, "model", PROVIDER_COOLDOWN),
     Row("internal_error", UpstreamOverloaded, 500, "upstream"),
     Row("server_error", UpstreamOverloaded, 500, "upstream"),
     Row("websocket_connection_limit_reached", UpstreamOverloaded, 500, "upstream"),
@@ -106,7 +118,8 @@ def test_a_frame_means_what_the_reply_would_have(row: Row, shape: Any) -> None:
     outcome = classify_frame(shape(row.code, row.message))
     assert type(outcome.error) is row.error
     assert outcome.error.status == row.status
-    assert (outcome.scope, outcome.repair, outcome.cooldown) == (row.scope, row.repair, row.cooldown)
+    assert (outcome.scope, outcome.repair) == (row.scope, row.repair)
+    assert (outcome.cooldown, outcome.becomes) == (row.cooldown, row.becomes)
     assert outcome.error.cause.strip()
 
 
@@ -150,6 +163,11 @@ def test_other_shapes_are_understood(data: bytes, error: type[ProxyError], statu
     assert outcome.error.cause.strip(" :")
 
 
+def test_a_used_up_quota_may_say_when_it_is_back() -> None:
+    outcome = classify_frame(socket("quota_exceeded", "You have no quota. Please retry after 86400 seconds."))
+    assert (outcome.cooldown, outcome.error.retry_after, outcome.becomes) == (86400, 86400, "exhausted")
+
+
 def test_a_frame_is_upstreams_failure_as_it_said() -> None:
     error = classify_frame(socket("service_unavailable", "service temporarily unavailable, please retry")).error
     assert error.cause == "upstream failed: service temporarily unavailable, please retry"
@@ -174,4 +192,5 @@ JSON = st.recursive(
 def test_every_frame_has_an_outcome(data: bytes) -> None:
     outcome = classify_frame(data)
     assert 400 <= outcome.error.status < 600
-    assert outcome.cooldown is None or 0 < outcome.cooldown <= MAX_COOLDOWN
+    assert outcome.cooldown is None or 0 < outcome.cooldown <= MAX_QUOTA_WAIT
+    assert outcome.becomes is None or outcome.scope in {"account", "warning"}

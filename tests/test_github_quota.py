@@ -97,10 +97,11 @@ async def test_what_goes_wrong(
 async def test_a_refusal_is_judged(nursery: trio.Nursery) -> None:
     github = GitHub(nursery, 429, {"message": "slow"}, {"retry_after": "77"})
     judged: list[tuple[Account, Outcome]] = []
-    with pytest.raises(RateLimited):
+    with pytest.raises(RateLimited) as caught:
         await fetch_quota(github.account, IDENTITY, lambda *seen: judged.append(seen))
     ((account, outcome),) = judged
-    assert (account, outcome.scope, outcome.cooldown) == (github.account, "account", 77)
+    assert (account, outcome.error, caught.value.retry_after) == (github.account, caught.value, 77)
+    assert (outcome.scope, outcome.cooldown) == ("request", None)  # a quota that is not told stops no model call
 
 
 async def test_a_paused_account_asks_nothing(nursery: trio.Nursery) -> None:

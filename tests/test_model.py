@@ -97,6 +97,34 @@ def test_what_is_no_list_is_an_error(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("billing", "multiplier", "free"),
+    [
+        ({"is_premium": True, "multiplier": 3}, 3, False),
+        ({"is_premium": True, "multiplier": 0.25}, 0.25, False),
+        ({"is_premium": True, "multiplier": 0}, 0, True),
+        ({"is_premium": False, "multiplier": 1}, 1, True),
+        ({"is_premium": False}, 1, True),
+        ({"multiplier": -1}, 1, False),
+        ({"multiplier": "3"}, 1, False),
+        ({"token_prices": {"batch_size": 0}}, 1, True),
+        ({"token_prices": {"batch_size": 0}, "is_premium": True}, 1, True),
+        ({"token_prices": {"batch_size": 1_000_000, "default": {"cache_price": 55}}}, 1, False),
+        ({"token_prices": {"batch_size": 1_000_000}, "is_premium": False, "multiplier": 0}, 0, False),
+        ({"token_prices": {}}, 1, False),
+        ({"token_prices": None, "multiplier": 0}, 0, True),
+        ({}, 1, False),
+        (None, 1, False),
+    ],
+    ids=["dear", "cheap", "nothing", "included", "included without a figure", "negative", "text", "a free batch",
+         "a free batch of a premium model", "by tokens", "by tokens, whatever stands beside", "no prices",
+         "null prices", "nothing said", "no billing"],
+)  # fmt: skip
+def test_what_a_model_costs(billing: object, multiplier: float, *, free: bool) -> None:
+    model = parse_one({"id": "x", "billing": billing})
+    assert (model.multiplier, model.free) == (multiplier, free)
+
+
+@pytest.mark.parametrize(
     ("billing", "plans"),
     [
         ({"restricted_to": ["pro", "max"]}, ("pro", "max")),

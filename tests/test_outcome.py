@@ -1,24 +1,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email.utils import format_datetime
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilot_trio.accounts.error_body import (
-    DEFAULT_COOLDOWN,
-    MAX_COOLDOWN,
-    MIN_COOLDOWN,
-    ErrorBody,
-    clamp_cooldown,
-    is_warning,
-    parse_retry_after,
-    read_error_body,
+from copilot_trio.accounts.error_body import DEFAULT_COOLDOWN, MAX_COOLDOWN, MIN_COOLDOWN
+from copilot_trio.accounts.outcome import (
+    MAX_QUOTA_WAIT,
+    MAX_WINDOW,
+    NO_SEAT_COOLDOWN,
+    PROVIDER_COOLDOWN,
+    Repair,
+    Scope,
+    Status,
+    classify,
+    paused,
 )
-from copilot_trio.accounts.outcome import MAX_WINDOW, Repair, Scope, classify, paused
+from copilot_trio.accounts.resend import Move, next_move
 from copilot_trio.errors import (
     AccountPaused,
     AccountRejected,
@@ -52,8 +53,12 @@ class Row(msgspec.Struct):
     repair: Repair = "none"
     cooldown: float | None = None
     headers: dict[str, str] = {}
+    becomes: Status | None = None
+    move: Move = "stop"  # once its repair has been tried, or where there is none
 
 
+QUOTA_CODES = ("quota_exceeded", "free_quota_exceeded", "overage_limit_reached", "billing_not_configured",
+               "additional_spend_limit_reached")  # fmt: skip
 SIGNATURE = "messages.1.content.0: Invalid `signature` in `thinking` block"
 NOT_OURS = "input item ID does not belong to this connection"
 TERMS = b"Access to this endpoint is forbidden. Please review our [Terms of Service](https://docs.github.com/en/site-policy)."
@@ -68,9 +73,11 @@ ROWS = [
         "5",
         400,
         b"checking third-party user token: bad request: Personal Access Tokens are not supported for this endpoint\n",
-        UpstreamRefused,
-        400,
-        "request",
+        AccountRejected,
+        502,
+        "account",
+        becomes="banned",
+        move="next_account",
     ),
     Row(
         "6",
@@ -79,6 +86,7 @@ ROWS = [
         UpstreamRefused,
         404,
         "request",
+        move="next_account",
     ),
     Row(
         "7",
@@ -87,6 +95,7 @@ ROWS = [
         UpstreamRefused,
         404,
         "request",
+        move="next_account",
     ),
     Row(
         "8",
@@ -218,8 +227,21 @@ ROWS = [
         "account",
         "refresh_token",
         60,
+        becomes="error",
+        move="next_account",
     ),
-    Row("22 older", 401, b"unauthorized: token expired", AccountRejected, 502, "account", "refresh_token", 60),
+    Row(
+        "22 older",
+        401,
+        b"unauthorized: token expired",
+        AccountRejected,
+        502,
+        "account",
+        "refresh_token",
+        60,
+        becomes="error",
+        move="next_account",
+    ),
     Row(
         "23",
         401,
@@ -229,6 +251,8 @@ ROWS = [
         "account",
         "refresh_token",
         60,
+        becomes="error",
+        move="next_account",
     ),
     Row(
         "24",
@@ -237,13 +261,28 @@ ROWS = [
         AccountRejected,
         502,
         "account",
-        cooldown=60,
+        becomes="banned",
+        move="next_account",
     ),
     Row("25", 401, b'{"authorize_url":"https://example.com/oauth"}', UpstreamRefused, 400, "request"),
     Row("26", 401, b"Invalid auto-mode selector", UpstreamRefused, 400, "request"),
-    Row("27", 402, said("You have no quota", "quota_exceeded"), QuotaExhausted, 429, "account", cooldown=MAX_COOLDOWN),
+    *(
+        Row(
+            f"27 {code}", 402, said("You have no quota", code), QuotaExhausted, 429, "account",
+            becomes="exhausted", move="next_account",
+        )
+        for code in QUOTA_CODES
+    ),
+    *(
+        Row(
+            f"27 as {status} {code}", status, said("no", code), QuotaExhausted, 429, "account",
+            becomes="exhausted", move="next_account",
+        )
+        for status, code in [(429, "overage_limit_reached"), (403, "billing_not_configured"),
+                             (429, "quota_exceeded:pro_plus")]
+    ),
     Row(
-        "27 with a time",
+        "27 with seconds",
         402,
         said("You have exceeded your monthly quota", "free_quota_exceeded"),
         QuotaExhausted,
@@ -251,15 +290,29 @@ ROWS = [
         "account",
         cooldown=120,
         headers={"retry-after": "120"},
+        becomes="exhausted",
+        move="next_account",
     ),
-    Row("27 without a body", 402, b"", QuotaExhausted, 429, "account", cooldown=MAX_COOLDOWN),
     Row(
-        "27 as 429", 429, said("no", "overage_limit_reached"), QuotaExhausted, 429, "account", cooldown=MAX_COOLDOWN
+        "27 with a date",
+        402,
+        said("You have no quota", "quota_exceeded"),
+        QuotaExhausted,
+        429,
+        "account",
+        cooldown=10 * 86400,
+        headers={"retry-after": "Mon, 30 Nov 2026 12:00:00 GMT"},
+        becomes="exhausted",
+        move="next_account",
     ),
-    Row("28", 403, TERMS, AccountPaused, 403, "warning"),
-    Row("28 older", 403, b"access to this endpoint is forbidden", AccountPaused, 403, "warning"),
-    Row("29", 403, b"unauthorized: not authorized to use this Copilot feature\n", UpstreamRefused, 403, "model"),
-    Row("29 other", 403, b"forbidden: access denied", UpstreamRefused, 403, "model"),
+    Row("27 without a body", 402, b"", QuotaExhausted, 429, "account", becomes="exhausted", move="next_account"),
+    Row("28", 403, TERMS, AccountPaused, 403, "warning", becomes="banned"),
+    Row("28 older", 403, b"access to this endpoint is forbidden", AccountPaused, 403, "warning", becomes="banned"),
+    *(
+        Row(f"29{name}", 403, body, UpstreamRefused, 403, "model", cooldown=300, move="next_account")
+        for name, body in [("", b"unauthorized: not authorized to use this Copilot feature\n"),
+                           (" other", b"forbidden: access denied")]
+    ),
     Row("30", 404, b"404 page not found\n", UpstreamRefused, 404, "request"),
     Row("31", 405, b"Method Not Allowed\n", UpstreamRefused, 405, "request"),
     Row(
@@ -286,8 +339,13 @@ ROWS = [
         "account",
         cooldown=7,
         headers={"retry-after": "7"},
+        becomes="rate_limited",
+        move="next_account",
     ),
-    Row("37 no hint", 429, said("no", "rate_limited"), RateLimited, 429, "account", cooldown=DEFAULT_COOLDOWN),
+    Row(
+        "37 no hint", 429, said("no", "rate_limited"), RateLimited, 429, "account", cooldown=DEFAULT_COOLDOWN,
+        becomes="rate_limited", move="next_account",
+    ),
     Row(
         "38",
         429,
@@ -297,6 +355,8 @@ ROWS = [
         "account",
         cooldown=7200,
         headers={"x-usage-ratelimit-session": "ent=0&rem=0.0&rst=2026-11-20T14%3A00%3A00Z", "retry-after": "5"},
+        becomes="rate_limited",
+        move="next_account",
     ),
     Row(
         "39",
@@ -307,21 +367,29 @@ ROWS = [
         "account",
         cooldown=86400,
         headers={"x-usage-ratelimit-weekly": "rem=0.0&rst=2026-11-21T12%3A00%3A00Z"},
+        becomes="rate_limited",
+        move="next_account",
     ),
     *(
-        Row(f"40 {code}", 429, said("no", code), RateLimited, 429, "model", cooldown=DEFAULT_COOLDOWN)
+        Row(
+            f"40 {code}", 429, said("no", code), RateLimited, 429, "model", cooldown=DEFAULT_COOLDOWN,
+            move="next_account",
+        )
         for code in ("user_model_rate_limited", "user_model_rate_limited:pro", "model_overloaded",
                      "upstream_provider_rate_limit")
     ),
     *(
-        Row(f"40 {code}", 429, said("no", code), RateLimited, 429, "account", cooldown=DEFAULT_COOLDOWN)
+        Row(
+            f"40 {code}", 429, said("no", code), RateLimited, 429, "account", cooldown=DEFAULT_COOLDOWN,
+            becomes="rate_limited", move="next_account",
+        )
         for code in ("integration_rate_limited", "agent_mode_limit_exceeded", "extension_blocked")
     ),
     Row("41", 466, b"upgrade your client", UpstreamRefused, 400, "request"),
     Row("42", 499, b"", UpstreamError, 502, "upstream"),
     Row("43", 500, UNICORN, UpstreamOverloaded, 500, "upstream"),
     Row("43 as 502", 502, b"bad gateway", UpstreamOverloaded, 502, "upstream"),
-    Row("44", 503, b"overloaded", UpstreamOverloaded, 503, "model"),
+    Row("44", 503, b"overloaded", UpstreamOverloaded, 503, "model", cooldown=PROVIDER_COOLDOWN),
     Row(
         "44 with a time", 503, b"no", UpstreamOverloaded, 503, "model", cooldown=20, headers={"retry-after": "20"}
     ),
@@ -335,7 +403,20 @@ def test_a_refusal_means(row: Row) -> None:
     outcome = classify("/chat/completions", row.status, row.headers, row.body, now=NOW)
     assert type(outcome.error) is row.error
     assert outcome.error.status == row.shown
-    assert (outcome.scope, outcome.repair, outcome.cooldown) == (row.scope, row.repair, row.cooldown)
+    assert (outcome.scope, outcome.repair) == (row.scope, row.repair)
+    assert (outcome.cooldown, outcome.becomes) == (row.cooldown, row.becomes)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+def test_a_refusal_is_sent_again(row: Row) -> None:
+    outcome = classify("/chat/completions", row.status, row.headers, row.body, now=NOW)
+    assert next_move("refused", outcome) == row.move
+    if outcome.repair != "none":
+        assert next_move("refused", outcome, repairable=True) == "repair"
+
+
+def test_every_row_of_the_catalogue_is_here() -> None:
+    assert {row.id.split()[0] for row in ROWS} == {"unknown", *map(str, range(1, 46))}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
@@ -433,6 +514,15 @@ def test_a_session_limit_lasts_until_its_window_ends(header: str, cooldown: floa
     assert classify("/chat/completions", 429, {"x-usage-ratelimit-session": header}, body, now=NOW).cooldown == cooldown
 
 
+@pytest.mark.parametrize(
+    ("retry_after", "cooldown"), [("1", 1), ("0", 1), ("99999999", MAX_QUOTA_WAIT), ("-5", None), ("soon", None)]
+)
+def test_a_quota_without_a_usable_time_lasts_until_its_reset(retry_after: str, cooldown: float | None) -> None:
+    outcome = classify("/chat/completions", 402, {"retry-after": retry_after}, b"", now=NOW)
+    assert outcome.cooldown == cooldown
+    assert outcome.error.retry_after == (MAX_COOLDOWN if cooldown is None else cooldown)
+
+
 def test_a_warning_without_words_of_its_own_still_says_something() -> None:
     assert "account: ." not in str(paused(""))
 
@@ -441,4 +531,103 @@ def test_a_warning_without_words_of_its_own_still_says_something() -> None:
 def test_every_refusal_has_an_outcome(status: int, body: bytes, retry_after: str) -> None:
     outcome = classify("/chat/completions", status, {"retry-after": retry_after}, body, now=NOW)
     assert 400 <= outcome.error.status < 600
-    assert outcome.cooldown is None or MIN_COOLDOWN <= outcome.cooldown <= MAX_WINDOW
+    assert outcome.cooldown is None or MIN_COOLDOWN <= outcome.cooldown <= MAX_QUOTA_WAIT
+    assert outcome.becomes is None or outcome.scope in {"account", "warning"}
+
+
+# ---- GitHub's own endpoints (upstream.md §3.2)
+
+EXCHANGE, QUOTA, USER = "/copilot_internal/v2/token", "/copilot_internal/user", "/user"
+REST_LIMIT = (
+    b'{"message":"API rate limit exceeded for user ID 12345. If you reach out to GitHub Support for help, please '
+    b'include the request ID 7609:225AE6.","documentation_url":"https://x","status":"403"}'
+)
+SECONDARY = (
+    b'{"message":"You have exceeded a secondary rate limit. Please wait a few minutes. For more on how it may affect '
+    b'your rights, please review our Terms of Service (https://docs.github.com/x)."}'
+)
+BAD_CREDENTIALS = b'{"message":"Bad credentials","documentation_url":"https://docs.github.com/rest","status":"401"}'
+NOT_FOUND = b'{"message":"Not Found","documentation_url":"https://docs.github.com/rest","status":"404"}'
+
+
+def no_access(reason: str, message: str = "No access to GitHub Copilot found.") -> bytes:
+    details = {"message": message, "notification_id": reason, "title": "Sign up", "url": "https://github.com/x"}
+    return msgspec.json.encode({"can_signup_for_limited": True, "error_details": details, "message": "Not accessible"})
+
+
+NO_SEAT = [
+    "no_copilot_access", "not_signed_up", "subscription_ended", "enterprise_managed_user_account",
+    "feature_flag_blocked", "billing_locked", "trade_restricted", "trade_restricted_country",
+    "codespaces_demo_inactive", "snippy_not_configured", "expired_coupon", "revoked_coupon",
+]  # fmt: skip
+ABUSE = ["spammy_user", "go_http_client", "programmatic_token_generation", "access_revoked"]
+
+GITHUB_ROWS = [
+    Row("401", 401, BAD_CREDENTIALS, AccountRejected, 502, "account", becomes="banned", move="next_account"),
+    *(
+        Row(
+            f"403 {reason}", 403, no_access(reason), AccountRejected, 502, "account", cooldown=NO_SEAT_COOLDOWN,
+            becomes="error", move="next_account",
+        )
+        for reason in NO_SEAT
+    ),
+    *(
+        Row(f"403 {reason}", 403, no_access(reason), AccountPaused, 403, "warning", becomes="banned")
+        for reason in ABUSE
+    ),
+    Row(
+        "403 server_error", 403, no_access("server_error"), AccountRejected, 502, "account", cooldown=DEFAULT_COOLDOWN,
+        becomes="error", move="next_account",
+    ),
+    Row(
+        "403 without an envelope", 403, b"no", AccountRejected, 502, "account", cooldown=NO_SEAT_COOLDOWN,
+        becomes="error", move="next_account",
+    ),
+    *(
+        Row(
+            f"{status} limit, {name}", status, body, RateLimited, 429, "account", cooldown=cooldown, headers=headers,
+            becomes="rate_limited", move="next_account",
+        )
+        for status, body in [(403, REST_LIMIT), (403, SECONDARY), (429, b"slow down")]
+        for name, headers, cooldown in [
+            ("no hint", {}, DEFAULT_COOLDOWN),
+            ("retry-after", {"retry-after": "77", "x-ratelimit-reset": str(int(NOW) + 900)}, 77),
+            ("reset", {"x-ratelimit-reset": str(int(NOW) + 900)}, 900),
+            ("reset in the past", {"x-ratelimit-reset": str(int(NOW) - 900)}, MIN_COOLDOWN),
+            ("reset far away", {"x-ratelimit-reset": str(int(NOW) + 90_000)}, MAX_COOLDOWN),
+            ("reset unreadable", {"x-ratelimit-reset": "soon"}, DEFAULT_COOLDOWN),
+        ]
+    ),
+    Row("404", 404, NOT_FOUND, AccountRejected, 502, "account", becomes="banned", move="next_account"),
+    Row("500", 500, UNICORN, UpstreamOverloaded, 503, "upstream"),
+    Row("502", 502, b"", UpstreamOverloaded, 503, "upstream"),
+    Row("an odd one", 418, b"teapot", UpstreamOverloaded, 502, "upstream"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("endpoint", [EXCHANGE, "/api/v3" + EXCHANGE, USER])
+@pytest.mark.parametrize("row", GITHUB_ROWS, ids=[row.id for row in GITHUB_ROWS])
+def test_githubs_refusal_means(row: Row, endpoint: str) -> None:
+    outcome = classify(endpoint, row.status, row.headers, row.body, now=NOW)
+    assert type(outcome.error) is row.error
+    assert outcome.error.status == row.shown
+    assert (outcome.scope, outcome.repair) == (row.scope, "none")
+    assert (outcome.cooldown, outcome.becomes) == (row.cooldown, row.becomes)
+    assert outcome.error.cost == "none"
+    assert outcome.error.cause.strip(" :")
+    assert next_move("refused", outcome) == row.move
+
+
+@pytest.mark.parametrize("row", GITHUB_ROWS, ids=[row.id for row in GITHUB_ROWS])
+def test_a_quota_that_is_not_told_punishes_nobody(row: Row) -> None:
+    outcome = classify(QUOTA, row.status, row.headers, row.body, now=NOW)
+    assert type(outcome.error) is row.error
+    if row.status == 401 or row.scope == "warning":
+        assert (outcome.scope, outcome.becomes) == (row.scope, "banned")
+    else:
+        assert (outcome.scope, outcome.cooldown, outcome.becomes) == ("request", None, None)
+
+
+def test_why_there_is_no_seat_is_said_with_where_to_go() -> None:
+    error = classify(EXCHANGE, 403, {}, no_access("billing_locked", "Payment failed."), now=NOW).error
+    assert (error.cause, error.remedy, error.code) == ("Payment failed.", "See https://github.com/x.", "billing_locked")

@@ -9,6 +9,7 @@ from memory_network import MemoryUpstream, UpstreamConnection
 from world import BASE, World, chat
 
 from copilot_trio.accounts.account import Account, AccountRecord, CopilotToken, Hosts
+from copilot_trio.accounts.outcome import Outcome
 from copilot_trio.config import Config
 from copilot_trio.errors import AccountPaused, AccountRejected, ProxyError, RateLimited, UpstreamError
 from copilot_trio.github.token import TokenSource, fetch_login
@@ -16,21 +17,26 @@ from copilot_trio.twin import Fault
 from copilot_trio.upstream.pool import AccountPool
 from copilot_trio.upstream.tls import shared_context
 
+NOW = 1_790_000_000.0
 ENVELOPE = {"token": "tid=1;exp=2:mac", "expires_at": 5, "refresh_in": 1500, "endpoints": {"api": f"{BASE}/"}}
 
 
 class GitHub:
     """Answers each token exchange with the next of ``replies``, the last one for ever."""
 
-    def __init__(self, nursery: trio.Nursery, *replies: tuple[int, object, dict[str, str]]) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, *replies: tuple[int, object, dict[str, str]], direct: bool = False
+    ) -> None:
         self._replies = list(replies)
         self.upstream = MemoryUpstream(nursery, self._answer)
         self.seen: list[UpstreamConnection] = []
         self.paths: list[str] = []
-        self.warned: list[Account] = []
-        record = AccountRecord(id="a", label="work", github_token="ghu_SYNTHETIC")
+        self.judged: list[Outcome] = []
+        record = AccountRecord(id="a", label="work", github_token="ghu_SYNTHETIC", direct=direct)
         self.account = Account(record, Hosts(BASE, BASE), AccountPool(self.upstream.dial, shared_context))
-        self.source = TokenSource(Config().identity, lambda: 0.0, lambda account, _: self.warned.append(account))
+        self.source = TokenSource(
+            Config().identity, lambda: 0.0, lambda _, outcome: self.judged.append(outcome), lambda: NOW
+        )
 
     async def _answer(self, connection: UpstreamConnection) -> None:
         await connection.read_request()
@@ -140,7 +146,7 @@ async def test_an_abuse_notification_pauses_the_account(nursery: trio.Nursery, r
     github = GitHub(nursery, (403, body, {}))
     with pytest.raises(AccountPaused):
         await github.source.token(github.account)
-    assert github.warned == [github.account]
+    assert [(outcome.scope, outcome.becomes) for outcome in github.judged] == [("warning", "banned")]
 
 
 async def test_a_paused_account_exchanges_nothing(nursery: trio.Nursery) -> None:
@@ -265,15 +271,69 @@ async def test_what_a_paused_account_raises_is_not_what_it_keeps(nursery: trio.N
     github = GitHub(nursery, (401, {"message": "Bad credentials"}, {}))
     met: list[tuple[ProxyError, float]] = []
     await failing(github, None, met)
-    resting = github.account.resting("")
-    assert resting is not None
-    assert resting[1] is not met[0][0]
-    assert resting[1].__traceback__ is None
+    kept = github.account.token_failure
+    assert isinstance(kept, AccountRejected)
+    assert kept is not met[0][0]
+    assert kept.__traceback__ is None
     github.account.warning = AccountPaused("warned")
     await failing(github, None, met)
     assert isinstance(met[1][0], AccountPaused)
     assert met[1][0] is not github.account.warning
     assert github.account.warning.__traceback__ is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "scope", "becomes", "cooldown"),
+    [
+        ((401, {"message": "Bad credentials"}, {}), "account", "banned", None),
+        ((403, {"message": "API rate limit exceeded"}, {"x_ratelimit_reset": f"{NOW + 99:.0f}"}), "account",
+         "rate_limited", 99),
+        ((403, {"message": "Not accessible"}, {}), "account", "error", 3600),
+        ((500, b"<html>", {}), "upstream", None, None),
+    ],
+    ids=["revoked", "a REST limit", "no seat", "an outage"],
+)  # fmt: skip
+async def test_a_refusal_has_its_effect_on_the_account(
+    nursery: trio.Nursery,
+    reply: tuple[int, object, dict[str, str]],
+    scope: str,
+    becomes: str | None,
+    cooldown: float | None,
+) -> None:
+    github = GitHub(nursery, reply)
+    await failing(github, None, [])
+    assert [(found.scope, found.becomes, found.cooldown) for found in github.judged] == [(scope, becomes, cooldown)]
+
+
+async def test_while_the_next_token_is_fetched_the_old_one_is_used(nursery: trio.Nursery) -> None:
+    github = GitHub(nursery, ok(), ok(token="second"))
+    old = await github.source.token(github.account)
+    await trio.sleep(1400)
+    nursery.start_soon(github.source.token, github.account)
+    await trio.sleep(0.5)
+    before = trio.current_time()
+    assert await github.source.token(github.account) is old
+    assert trio.current_time() == before
+    assert (await github.source.token(github.account, instead_of=old)).value == "second"
+    assert len(github.paths) == 2
+
+
+async def test_a_direct_account_exchanges_nothing(nursery: trio.Nursery) -> None:
+    github = GitHub(nursery, ok(), direct=True)
+    token = await github.source.token(github.account)
+    assert (token.value, token.api) == ("ghu_SYNTHETIC", "https://api.githubcopilot.com")
+    await trio.sleep(86_000)
+    assert await github.source.token(github.account) is token
+    assert github.paths == []
+
+
+async def test_a_direct_accounts_refused_token_has_no_successor(nursery: trio.Nursery) -> None:
+    github = GitHub(nursery, ok(), direct=True)
+    token = await github.source.token(github.account)
+    with pytest.raises(AccountRejected, match="without --direct"):
+        await github.source.token(github.account, instead_of=token)
+    assert [(found.scope, found.becomes) for found in github.judged] == [("account", "banned")]
+    assert github.paths == []
 
 
 async def test_requests_at_the_same_time_meet_an_unreachable_upstream_at_the_same_time(nursery: trio.Nursery) -> None:

@@ -137,6 +137,7 @@ class Account:
         self.reserved = 0.0  # of its quota, by what is under way
         self.typical_cost = 1.0  # credits of a request, as they have been lately
         self.last_used = record.last_used  # Unix seconds
+        self.last_turn = 0  # which of this run's requests was its latest: clocks may stand still
         self.leases: set[trio.CancelScope] = set()
         self.no_websocket_until = float("-inf")  # upstream refused one lately
 

@@ -36,7 +36,7 @@ class Affinity:
         for key in (conversation, f"{conversation}:{model}"):
             self._bound[key] = (account, now + self._seconds)
             self._bound.move_to_end(key)
-        while len(self._bound) > self._entries:
+        while len(self._bound) > 2 * self._entries:
             self._bound.popitem(last=False)
 
     def hold(self, account: str, conversations: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from copilot_trio.upstream.proxy_url import check_proxy_url
 
 from .account import AccountRecord, AccountType, Status
 from .file import AccountsFile, new_id, new_machine_id, same_identity, with_account
+from .joining import free_label
 
 MAX_SIZE = 4 * 1024 * 1024
 MAX_ACCOUNTS = 1000
@@ -99,13 +100,6 @@ def merge(file: AccountsFile, found: Found) -> tuple[AccountsFile, tuple[Account
             added.append(msgspec.structs.replace(record, label=free_label(file, record.label)))
             file = with_account(file, added[-1])
     return file, tuple(added)
-
-
-def free_label(file: AccountsFile, label: str) -> str:
-    """``label``, with a number behind it where another account has it."""
-    taken = {account.label.casefold() for account in file.accounts}
-    candidates = [label, *(f"{label} {number}" for number in range(2, len(taken) + 2))]
-    return next(candidate for candidate in candidates if candidate.casefold() not in taken)
 
 
 class _Search:

@@ -180,6 +180,12 @@ def bad_request(said: ErrorBody) -> Outcome:
     """A 400."""
     if too_long := context_too_long(said):
         return Outcome(too_long, "request")
+    if "Personal Access Tokens are not supported" in said.message:
+        unfit = AccountRejected(
+            f"upstream does not take the account's kind of token: {said.message}",
+            remedy="Sign in with `copilot-trio add-account` instead of a personal access token.",
+        )
+        return Outcome(unfit, "account", becomes="banned")
     if said.code == "unsupported_api_for_model" or _WRONG_ENDPOINT.search(said.message):
         return Outcome(_refused(said, 400), "request", "switch_endpoint")
     if _SIGNATURE.search(said.message):

@@ -13,24 +13,31 @@ class Pacer:
     def __init__(self, gap: float = 0.0, max_wait: float = 30.0) -> None:
         self.gap = gap
         self._max_wait = max_wait
-        self._turn = trio.Lock()  # first come, first served; who leaves while waiting gives its turn back
-        self._free_at = float("-inf")
+        self._queue = trio.Lock()  # first come, first served; who leaves while waiting gives its turn back
+        self._next_turn = float("-inf")
+        self._starting = trio.Lock()
+        self._next_start = float("-inf")
 
-    async def start(self, extra: float = 0.0) -> None:
-        """Wait for one's turn, and ``extra`` seconds first. Raises ``RateLimited`` where none came in time."""
-        if extra > 0:
-            await trio.sleep(extra)
+    async def turn(self) -> None:
+        """Wait for one's turn. Raises ``RateLimited`` where it did not come in time."""
         if self.gap <= 0:
             return
-        with trio.move_on_after(self._max_wait) as patience:
-            async with self._turn:
-                await trio.sleep_until(max(self._free_at, trio.current_time()))
-                self._free_at = trio.current_time() + self.gap
+        with trio.move_on_after(self._max_wait):
+            async with self._queue:
+                await trio.sleep_until(max(self._next_turn, trio.current_time()))
+                self._next_turn = trio.current_time() + self.gap
                 return
-        assert patience.cancelled_caught
         raise RateLimited(
             f"this account starts a request every {self.gap:g} s, and more wait than fit into {self._max_wait:.0f} s",
             remedy="The pace is `accounts.start_gap` in config.json. Nothing was sent.",
             retry_after=self._max_wait,
             code="pacing_limit",
         )
+
+    async def start(self) -> None:
+        """Just before sending: those who waited for something else after their turn do not start together."""
+        if self.gap <= 0:
+            return
+        async with self._starting:
+            await trio.sleep_until(max(self._next_start, trio.current_time()))
+            self._next_start = trio.current_time() + self.gap

@@ -64,6 +64,7 @@ class Accounts:
         self._now = now
         self._random = random
         self._news = trio.lowlevel.ParkingLot()  # where requests wait for an account to come back
+        self._turns = 0
         self._by_id: dict[str, Account] = {}
         self._group_of: dict[str, str] = {}
         for account in accounts:
@@ -91,6 +92,7 @@ class Accounts:
         if self.keepers is not None:
             self.keepers.stop(account)
         self._regroup()
+        self.news()
         return account
 
     def get(self, account_id: str) -> Account | None:
@@ -131,7 +133,8 @@ class Accounts:
         else:
             group = chosen_group(pin, members, None)
         if pin.account is not None:
-            return group, [account for account in self.accounts if pin.account in {account.label, account.id}]
+            named = [account for account in self.accounts if account.label == pin.account]
+            return group, named or [account for account in self.accounts if account.id == pin.account]
         return group, [account for account in self.accounts if self._group_of[account.id] == group]
 
     def preferred(self, pin: Pin = NO_PIN) -> Account:
@@ -145,43 +148,6 @@ class Accounts:
                 raise account.warning.fresh()
         raise NoAccount("no account is ready", remedy="`copilot-trio list-accounts` shows them.")
 
-    async def offered(self, pin: Pin = NO_PIN) -> list[Model]:
-        """The models of a group, each once, in the order of its accounts; one that can be used before one that cannot.
-
-        Raises what an account says where none gives a list.
-        """
-        found: dict[str, Model] = {}
-        failure: ProxyError | None = None
-        answered = False
-        for account in self._asked_for_models(pin):
-            try:
-                models = await catalogue_of(account).models()
-            except ProxyError as error:
-                failure = error
-                continue
-            answered = True
-            for model in models:
-                if model.id not in found or (found[model.id].unavailable and not model.unavailable):
-                    found[model.id] = model
-        if failure is not None and not answered:
-            raise failure
-        return list(found.values())
-
-    async def look_up(self, asked: str, pin: Pin = NO_PIN) -> Model:
-        """The model that ``asked`` means to the first account that knows it. Raises as there, and ``ModelNotFound``."""
-        failure: ProxyError | None = None
-        for account in self._asked_for_models(pin):
-            try:
-                return await catalogue_of(account).look_up(asked)
-            except ProxyError as error:
-                failure = error
-        assert failure is not None
-        raise failure
-
-    def _asked_for_models(self, pin: Pin) -> list[Account]:
-        first = self.preferred(pin)
-        return [first, *(account for account in self.of_group(pin)[1] if account.ready and account is not first)]
-
     # ---- which one carries a request
 
     async def choose(self, wanted: Wanted, course: Course) -> tuple[Account, Model]:
@@ -192,53 +158,80 @@ class Accounts:
         """
         while True:
             group, accounts = self.of_group(wanted.pin)
-            holder = self._by_id.get(self.affinity.holder(wanted.conversation) or "")
+            holder = self._by_id.get(self.affinity.holder(wanted.conversation, wanted.model) or "")
             if holder is not None and holder.warning is not None:
                 raise holder.warning.fresh()  # its conversations do not move on (product.md §4.5)
             own = self.affinity.account_of(wanted.conversation, wanted.model, trio.current_time())
             survey = Survey(group, accounts)
             for account in self._in_order(accounts, own, course):
-                model = await self._serves(account, wanted, course, survey)
-                if model is not None:
-                    return account, model
-                if account.id == own and self._is_worth_waiting_for(account, survey):
+                if self._may_be_asked(account, course, survey):
+                    if not catalogue_of(account).fresh:
+                        await self._fetch_models(account, course)
+                        break  # others have chosen meanwhile: look again
+                    model = await self._serves(account, wanted, course, survey)
+                    if model is not None:
+                        return account, model
+                if account.id == own and self._waits_for_its_own(account, course, survey):
+                    await self._wait(survey, course)
                     break
-            await self._wait(survey, course)
+            else:
+                await self._wait(survey, course)
 
     def _in_order(self, accounts: Sequence[Account], own: str | None, course: Course) -> list[Account]:
         """The conversation's own first, then by what is left of their quota, then the least recently used."""
         left = [account for account in accounts if account.id not in course.failed]
         if len(left) > 1:
             left.sort(
-                key=lambda account: (account.id != own, -headroom(account.quota, account.reserved), account.last_used)
+                key=lambda account: (
+                    account.id != own,
+                    -headroom(account.quota, account.reserved),
+                    account.last_turn,
+                    account.last_used,
+                )
             )
         return left
 
-    def _is_worth_waiting_for(self, own: Account, survey: Survey) -> bool:
+    def _waits_for_its_own(self, own: Account, course: Course, survey: Survey) -> bool:
         """A conversation that moves waits too, and its prompt is paid for anew: a short cooldown is the cheaper wait.
 
-        Nor does it move because of a used-up quota, where the user does not want that.
+        Raises ``QuotaExhausted`` where only a used-up quota keeps it, and the user does not want it to move for that.
         """
         for account, seconds, why in survey.cooling:
-            if account is own:
-                stays = isinstance(why, QuotaExhausted) and not self.settings.failover_on_quota
-                return stays or (isinstance(why, PASSING) and seconds <= self.settings.move_delay[1])
+            if account is not own:
+                continue
+            if isinstance(why, QuotaExhausted) and not self.settings.failover_on_quota:
+                raise QuotaExhausted(
+                    f"account {account.label} is cooling down for {seconds:.0f} s: {why.cause}",
+                    remedy="`accounts.failover_on_quota` in config.json keeps it there. Nothing was sent.",
+                    retry_after=seconds,
+                    code=why.code,
+                )
+            in_time = seconds <= self.settings.move_delay[1] and course.waited + seconds <= self._max_wait
+            return in_time and isinstance(why, PASSING)
         return False
 
-    async def _serves(self, account: Account, wanted: Wanted, course: Course, survey: Survey) -> Model | None:
-        """The model, if it may be asked there now; else the survey knows why not."""
+    def _may_be_asked(self, account: Account, course: Course, survey: Survey) -> bool:
+        """Whether anything may be sent on it now; else the survey knows why not."""
         if account.warning is not None:
             survey.paused.append(account.warning.fresh())
-            return None
+            return False
         if not account.ready:
             survey.off.append(account)
-            return None
-        if account.egress in course.unreachable:
-            return None
+            return False
         rest = account.resting(ALL, free=True)
         if rest is not None:
             survey.cooling.append((account, *rest))
-            return None
+            return False
+        return account.egress not in course.unreachable
+
+    async def _fetch_models(self, account: Account, course: Course) -> None:
+        try:
+            await catalogue_of(account).models()
+        except ProxyError as error:
+            course.leave(account, error, egress=isinstance(error, UpstreamUnreachable))
+
+    async def _serves(self, account: Account, wanted: Wanted, course: Course, survey: Survey) -> Model | None:
+        """The model, if it may be asked there now; else the survey knows why not."""
         try:
             model = await catalogue_of(account).find(wanted.model, wanted.kind)
         except ModelNotFound as error:
@@ -285,15 +278,15 @@ class Accounts:
         before = self.affinity.account_of(wanted.conversation, wanted.model, now)
         self.affinity.bind(wanted.conversation, wanted.model, account.id, now)
         account.last_used = self._now()
+        account.last_turn = self._turns = self._turns + 1
         return before is not None and before != account.id
 
     async def pace(self, account: Account, *, moved: bool) -> None:
         """Wait for the account's turn; a conversation that moves is in no hurry (product.md §4.6)."""
-        delay = 0.0
         if moved and len(self.accounts) > 1:
             least, most = self.settings.move_delay
-            delay = least + (most - least) * self._random()
-        await account.pacer.start(delay)
+            await trio.sleep(least + (most - least) * self._random())
+        await account.pacer.turn()
 
     def check(self, account: Account, model: Model) -> None:
         """Raise what forbids sending on the account right now; nothing where it is usable."""
@@ -347,6 +340,7 @@ class Accounts:
         if first:
             self.on_paused(account, held)
         self._tell(account, warning.cause)
+        self.news()
 
     def acknowledge(self, account: Account) -> None:
         """A person has read the warning: the account may be used again."""
@@ -358,6 +352,7 @@ class Accounts:
         """Its credential is refused: only a person can mend that."""
         account.change(status="banned", status_message=why)
         self._tell(account, why)
+        self.news()
 
     def enable(self, account: Account) -> None:
         """By a person's word: everything that spoke against it is forgotten, but a warning."""
@@ -369,6 +364,7 @@ class Accounts:
     def disable(self, account: Account) -> None:
         account.change(status="disabled", status_message="")
         self._tell(account, "disabled")
+        self.news()
 
     def _tell(self, account: Account, cause: str) -> None:
         logger.info("%s is %s: %s", account.label, account.status, cause)
@@ -398,7 +394,7 @@ class Accounts:
         account.quota = msgspec.structs.replace(quota, windows=(*quota.windows, *rates))
         account.quota_doubtful = False
         paying = quota.paying
-        if account.exhausted and (paying is None or not paying.used_up):
+        if paying is None or not paying.used_up:
             account.health.forget("exhausted")
             self.news()
         self._notify(account, "quota")

@@ -183,7 +183,8 @@ class Sync:
     # ---- to the file
 
     def _note(self, account: Account, cause: str) -> None:
-        if account.id in self._seen and cause != "quota":
+        seen = self._seen.get(account.id)
+        if seen is not None and (cause != "quota" or seen.quota is None):
             self._dirty.set()
 
     async def _write_changes(self) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from copilot_trio.accounts.offer import look_up, offered
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.models.model import Model
 from copilot_trio.server.exchange import Exchange
@@ -18,15 +19,15 @@ UNKNOWN_DATE = "1970-01-01T00:00:00Z"  # Copilot's list has no dates; both SDKs 
 
 def add_routes(router: Router, accounts: Accounts) -> None:
     async def list_models(exchange: Exchange) -> None:
-        offered = await accounts.offered(exchange.pin)
-        models = [shown(model) for model in offered if model.capabilities.type in SERVED]
+        listed = await offered(accounts, exchange.pin)
+        models = [shown(model) for model in listed if model.capabilities.type in SERVED]
         ids = [str(model["id"]) for model in models]
         page = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
         await exchange.respond(200, msgspec.json.encode({"object": "list", "data": models, "has_more": False, **page}))
 
     async def get_model(exchange: Exchange) -> None:
         asked = unquote(exchange.request.path.partition("/models/")[2])
-        await exchange.respond(200, msgspec.json.encode(shown(await accounts.look_up(asked, exchange.pin))))
+        await exchange.respond(200, msgspec.json.encode(shown(await look_up(accounts, asked, exchange.pin))))
 
     router.add_model_route("GET", "/models", list_models)
     router.add_model_route("GET", "/models/{id}", get_model)

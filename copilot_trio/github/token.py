@@ -62,6 +62,7 @@ class TokenSource:
         self._random = random
         self._judge = judge
         self._now = now
+        self._outcomes: dict[str, Outcome] = {}  # of exchanges that failed, not judged yet
 
     async def token(self, account: Account, *, instead_of: CopilotToken | None = None) -> CopilotToken:
         """A token that is still good, and not ``instead_of``, which upstream refused.
@@ -90,10 +91,10 @@ class TokenSource:
                 account.token = await self._exchange(account, instead_of)
             except UpstreamError as error:
                 old = account.token
-                if isinstance(error, AccountRejected) or old is None or old is instead_of:
+                if isinstance(error, AccountRejected) or not self._still_holds(old, instead_of):
+                    self._judge_last(account)
                     raise
-                if trio.current_time() >= old.expires:
-                    raise
+                assert old is not None
                 logger.warning(
                     "%s: the token could not be refreshed, the old one still holds: %s", account.label, error
                 )
@@ -106,6 +107,16 @@ class TokenSource:
         if token is None or token is instead_of or trio.current_time() >= token.refresh:
             return None
         return token
+
+    @staticmethod
+    def _still_holds(token: CopilotToken | None, instead_of: CopilotToken | None) -> bool:
+        return token is not None and token is not instead_of and trio.current_time() < token.expires
+
+    def _judge_last(self, account: Account) -> None:
+        """What an exchange that failed does to the account, once however many waited for it."""
+        outcome = self._outcomes.pop(account.id, None)
+        if outcome is not None:
+            self._judge(account, outcome)
 
     async def _exchange(self, account: Account, instead_of: CopilotToken | None) -> CopilotToken:
         try:
@@ -123,15 +134,22 @@ class TokenSource:
                 "Copilot refuses the account's token",
                 remedy="Add the account again without --direct, or with a token that may request from Copilot.",
             )
-            self._judge(account, Outcome(rejected.fresh(), "account", becomes="banned"))
+            self._outcomes[account.id] = Outcome(rejected.fresh(), "account", becomes="banned")
             raise rejected
         api = account.hosts.copilot or DEFAULT_COPILOT
         return CopilotToken(account.record.github_token, float("inf"), float("inf"), api)
 
+    def _remember(self, account: Account, outcome: Outcome) -> None:
+        """A warning holds at once; what else failed matters where the old token does not hold any more (§3.2)."""
+        if outcome.scope == "warning":
+            self._judge(account, outcome)
+        else:
+            self._outcomes[account.id] = outcome
+
     async def _ask(self, account: Account) -> CopilotToken:
         url = f"{account.hosts.github_api}/copilot_internal/v2/token"
         try:
-            envelope = _decode_envelope(await github_get(account, url, self._identity, self._judge, self._now))
+            envelope = _decode_envelope(await github_get(account, url, self._identity, self._remember, self._now))
         except UNREADABLE as error:
             raise UpstreamError(f"GitHub's token reply cannot be read: {error}", cost="none") from None
         return self._accept(account, envelope)

@@ -41,6 +41,11 @@ class Catalogue:
     def __repr__(self) -> str:
         return f"<Catalogue of {len(self._models)} models>"
 
+    @property
+    def fresh(self) -> bool:
+        """Whether the list at hand is used as it is, without asking upstream."""
+        return trio.current_time() < self._stale
+
     async def models(self) -> tuple[Model, ...]:
         """All that is listed, each id once, whether it can be used or not.
 
