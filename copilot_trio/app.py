@@ -18,6 +18,8 @@ from copilot_trio.accounts.keeper import Keepers
 from copilot_trio.accounts.pacing import Pacer
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.accounts.sync import Sync
+from copilot_trio.admin import accounts as admin_accounts
+from copilot_trio.admin.office import Office
 from copilot_trio.api import compact, count_tokens, embeddings, generate, health, models, websocket
 from copilot_trio.attempt import Attempts
 from copilot_trio.config import Config
@@ -116,6 +118,10 @@ class App:
         count_tokens.add_routes(router, self.accounts, ledger)
         models.add_routes(router, self.accounts)
         health.add_routes(router, self.accounts)
+        temporary = frozenset(seat.record.id for seat in seats)
+        open_account = None if equip is None else self._of_file
+        office = Office(config, self.accounts, self.sync, open_account, tokens, self.follow_quota, temporary, now)
+        admin_accounts.add_routes(router, office)
         self.router = router
         dispatcher = Dispatcher(router, access, limits.max_body)
         self.server = Server(dispatcher.handle, limits, refuse, dispatcher.admit_head)

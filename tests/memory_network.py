@@ -112,8 +112,10 @@ class Response:
         self.body = body
 
 
-async def post(stream: trio.abc.Stream, path: str, body: bytes, *headers: tuple[str, str]) -> None:
-    lines = [f"POST {path} HTTP/1.1", "host: localhost", "content-type: application/json"]
+async def post(
+    stream: trio.abc.Stream, path: str, body: bytes, *headers: tuple[str, str], method: str = "POST"
+) -> None:
+    lines = [f"{method} {path} HTTP/1.1", "host: localhost", "content-type: application/json"]
     lines += [f"content-length: {len(body)}", *(f"{name}: {value}" for name, value in headers), "", ""]
     await stream.send_all("\r\n".join(lines).encode() + body)
 

@@ -32,7 +32,10 @@ def upstream(base: str) -> dict[str, str]:
 
 def test_version_and_help(tmp_path: Path) -> None:
     assert run("--version", home=tmp_path).stdout.strip() == f"copilot-trio {__version__}"
-    for command in ("start", "demo", "auth", "twin"):
+    for command in (
+        "start", "demo", "auth", "twin", "add-account", "list-accounts", "remove-account", "enable-account",
+        "disable-account", "acknowledge", "import",
+    ):  # fmt: skip
         helped = run(command, "--help", home=tmp_path)
         assert helped.returncode == 0
         assert "examples:" in helped.stdout
@@ -258,8 +261,8 @@ def test_a_pause_holds_for_a_token_from_outside_until_it_is_acknowledged(tmp_pat
             with Running(("start", "--port", "0"), variables) as server:
                 address = server.wait_for(ADDRESS)[1]
                 status, _, body = call(f"{address}/v1/chat/completions", "POST", CHAT)
-                assert (status, b"auth --acknowledge" in body) == (403, True)
-        assert "GitHub said" in run("auth", "--acknowledge", home=tmp_path).stdout
+                assert (status, b"copilot-trio acknowledge" in body) == (403, True)
+        assert "GitHub warned" in run("auth", "--acknowledge", home=tmp_path).stdout
         with Running(("start", "--port", "0"), variables) as server:
             address = server.wait_for(ADDRESS)[1]
             assert call(f"{address}/v1/chat/completions", "POST", CHAT)[0] == 200
@@ -276,7 +279,7 @@ def test_a_token_that_github_refuses_is_not_saved(tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "accounts.json").exists()
 
 
-def test_two_saved_tokens_are_two_accounts_and_the_newest_is_used(tmp_path: Path) -> None:
+def test_two_saved_tokens_are_two_accounts_and_both_are_used(tmp_path: Path) -> None:
     with twin(tmp_path) as (base, _):
         for account in sample_accounts()[:2]:
             arguments = ("start", "--port", "0", "--github-token", account.token, "--save")
@@ -285,7 +288,7 @@ def test_two_saved_tokens_are_two_accounts_and_the_newest_is_used(tmp_path: Path
         stored = load_accounts(tmp_path / "data" / "accounts.json").accounts
         assert {account.login for account in stored} == {account.login for account in sample_accounts()[:2]}
         with Running(("start", "--port", "0"), environment(tmp_path, **upstream(base))) as server:
-            server.wait_for("1 more stored")
+            server.wait_for(r"accounts +octo-dev \(individual\), octo-home \(individual\), from accounts\.json")
 
 
 @pytest.mark.parametrize(
@@ -343,13 +346,13 @@ def test_a_reader_that_leaves_does_not_stop_the_server(tmp_path: Path) -> None:
     assert (process.returncode, b"Traceback" in complaints) == (0, False)
 
 
-def test_signing_in_again_replaces_the_account_and_keeps_its_machine_id(tmp_path: Path) -> None:
-    path = tmp_path / "data" / "accounts.json"
-    record = AccountRecord(id="a", label="mine", login="octo", github_token=TOKEN, machine_id="m")
-    store(path, record)
-    store(path, msgspec.structs.replace(record, id="b", machine_id="other", github_token="ghu_SYNTHETICnew"))
-    (account,) = load_accounts(path).accounts
-    assert (account.id, account.machine_id, account.github_token) == ("a", "m", "ghu_SYNTHETICnew")
+def test_signing_in_again_renews_the_token_and_keeps_the_rest(tmp_path: Path) -> None:
+    record = AccountRecord(id="a", label="mine", login="octo", github_token=TOKEN, machine_id="m", proxy="http://p:1")
+    store(tmp_path, record)
+    again = AccountRecord(id="b", label="", login="Octo", github_token="ghu_SYNTHETICnew", machine_id="other")
+    store(tmp_path, again)
+    (account,) = load_accounts(tmp_path / "accounts.json").accounts
+    assert account == msgspec.structs.replace(record, login="Octo", github_token="ghu_SYNTHETICnew")
 
 
 def test_a_port_in_use_stops_the_twin_with_one_line(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ def router() -> Router:
     made.add("POST", "/api/accounts", two, scope="admin")
     made.add("GET", "/api/{rest...}", one, scope="admin")
     made.add("GET", "/api/accounts/{rest...}", two, scope="admin")
+    made.add("PUT", "/admin/accounts/{id}/status", one, scope="admin")
+    made.add("DELETE", "/admin/accounts/{id}", two, scope="admin")
     return made
 
 
@@ -46,6 +48,11 @@ def router() -> Router:
         ("/api/accounts", "/api/accounts"),
         ("/api/accounts/1/status", "/api/accounts/{rest...}"),
         ("/api/other", "/api/{rest...}"),
+        ("/admin/accounts/1/status", "/admin/accounts/{id}/status"),
+        ("/admin/accounts/1", "/admin/accounts/{id}"),
+        ("/admin/accounts/1/2/status", "/admin/accounts/{id}"),
+        ("/admin/accounts//status", "/admin/accounts/{id}"),
+        ("/admin/accounts/status", "/admin/accounts/{id}"),
     ],
 )
 def test_a_path_leads_to_its_route(path: str, pattern: str) -> None:
@@ -85,8 +92,8 @@ def test_another_method_is_refused_with_those_there_are() -> None:
 
 
 def test_model_routes_need_the_right_to_inference() -> None:
-    assert {route.scope for route in router().routes() if "m" in route.pattern} == {"inference"}
+    assert {route.scope for route in router().routes() if "/m" in route.pattern} == {"inference"}
 
 
 def test_all_routes_can_be_listed() -> None:
-    assert len(router().routes()) == 13
+    assert len(router().routes()) == 15

@@ -220,6 +220,7 @@ async def test_a_warning_is_stored_at_once_and_holds(path: Path) -> None:
     again = Office(path)
     again.sync.load()
     assert again.account("a").status == "banned"
+    assert again.account("a").status_message == account.status_message
     assert again.accounts.affinity.holder("conversation") == "a"
     again.store.update(lambda file: without_pause(file, account.record.github_token))
     again.sync.adopt(load_accounts(path))

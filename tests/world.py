@@ -10,6 +10,7 @@ from memory_network import Client, MemoryListener, Response, get, post
 
 from copilot_trio.accounts.account import AccountRecord, Hosts
 from copilot_trio.accounts.outcome import paused as warned
+from copilot_trio.accounts.store import AccountsFile, save_accounts
 from copilot_trio.app import App, Seat
 from copilot_trio.config import Config
 from copilot_trio.server.auth import Access
@@ -24,7 +25,10 @@ WALL_CLOCK = 1_790_000_000.0
 
 
 class World:
-    """``twin`` upstream, ``app`` in the middle, clients by :meth:`client`."""
+    """``twin`` upstream, ``app`` in the middle, clients by :meth:`client`.
+
+    ``stored``: the accounts are those in ``accounts_file``, which is made, instead of this run's only.
+    """
 
     def __init__(
         self,
@@ -34,6 +38,7 @@ class World:
         access: Access | None = None,
         limits: Limits | None = None,
         accounts_file: Path | None = None,
+        stored: bool = False,
         paused: str | None = None,
         accounts: int = 1,
         keep: bool = False,
@@ -46,12 +51,17 @@ class World:
         self.downstream = MemoryListener()
         self.dials = 0
         self.unreachable = False  # True: whoever dials from now on waits for ever
+        self.ways: list[str | None] = []  # the proxy of each dial of a stored account
+        seats = self.seats(accounts)
+        if stored and accounts_file is not None:
+            save_accounts(accounts_file, AccountsFile(accounts=tuple(seat.record for seat in seats)))
         self.app = App(
             config or Config(),
-            self.seats(accounts),
+            [] if stored else seats,
             access or Access(),
             limits or Limits(),
             accounts_file=accounts_file,
+            equip=self.equip if stored else None,
             now=self.now,
         )
         if paused is not None:
@@ -87,6 +97,13 @@ class World:
     async def serve_upstream(self, exchange: Exchange) -> None:
         await self.twin.handle(exchange)
 
+    def equip(self, record: AccountRecord) -> Seat:
+        async def dial(host: str, port: int) -> trio.abc.Stream:
+            self.ways.append(record.proxy)
+            return await self.dial(host, port)
+
+        return Seat(record, Hosts(BASE, BASE), Egress(dial, record.proxy or "memory", proxied=False))
+
     async def dial(self, host: str, port: int) -> trio.abc.Stream:
         self.dials += 1
         if self.unreachable:
@@ -102,6 +119,14 @@ class World:
         sent = body if isinstance(body, bytes) else msgspec.json.encode(body)
         await post(client.stream, path, sent, *headers)
         answer = await client.response()
+        await client.stream.aclose()
+        return answer
+
+    async def call(self, method: str, path: str, body: object = None, *headers: tuple[str, str]) -> Response:
+        """One request of any method, as JSON."""
+        client = await self.client()
+        await post(client.stream, path, b"" if body is None else msgspec.json.encode(body), *headers, method=method)
+        answer = await client.response(method)
         await client.stream.aclose()
         return answer
 

@@ -44,6 +44,7 @@ Repair = Literal[
 ]
 
 QUOTA_ENDPOINT = "/copilot_internal/user"
+WARNED = "GitHub warned about this account: "
 GITHUB_ENDPOINTS = {"/copilot_internal/v2/token", QUOTA_ENDPOINT, "/user"}
 GHES_PREFIX = "/api/v3"
 PROVIDER_COOLDOWN = 10.0  # seconds without a word of upstream's; short enough to be waited for
@@ -165,7 +166,7 @@ def overloaded(message: str, status: int, retry_after: float | None) -> Outcome:
 
 def paused(message: str) -> AccountPaused:
     return AccountPaused(
-        f"GitHub warned about this account: {message or 'its terms of service forbid what it did'}",
+        f"{WARNED}{message or 'its terms of service forbid what it did'}",
         remedy="Nothing more is sent on it. Read https://docs.github.com/en/site-policy, then run "
         "`copilot-trio acknowledge` once it is cleared.",
     )

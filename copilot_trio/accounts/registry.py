@@ -91,6 +91,7 @@ class Accounts:
             scope.cancel("the account was removed")
         if self.keepers is not None:
             self.keepers.stop(account)
+            self.keepers.retire(account.pool)
         self._regroup()
         self.news()
         return account
@@ -346,7 +347,10 @@ class Accounts:
         """A person has read the warning: the account may be used again."""
         account.warning = None
         self.affinity.release(account.id)
-        self.enable(account)
+        if account.record.status == "disabled":
+            self._tell(account, "its warning was acknowledged")
+        else:
+            self.enable(account)
 
     def ban(self, account: Account, why: str) -> None:
         """Its credential is refused: only a person can mend that."""

@@ -14,7 +14,7 @@ from copilot_trio.config import DamagedFile
 from copilot_trio.errors import NoAccount, ProxyError, QuotaExhausted, RateLimited
 
 from .account import Account, AccountRecord, StoredCooldown
-from .outcome import MAX_QUOTA_WAIT, Status, paused
+from .outcome import MAX_QUOTA_WAIT, WARNED, Status, paused
 from .registry import Accounts
 from .store import (
     AccountsFile,
@@ -236,9 +236,9 @@ class Sync:
 
     def pause(self, account: Account, conversations: tuple[str, ...]) -> None:
         """A warning outlives a restart: it is stored before anything else can be sent."""
-        cause = account.warning.cause if account.warning else ""
+        said = account.warning.cause.removeprefix(WARNED) if account.warning else ""
         logger.error("%s: %s", account.label, account.warning)
-        token, pause = account.record.github_token, Pause(cause, self._now(), conversations)
+        token, pause = account.record.github_token, Pause(said, self._now(), conversations)
         try:
             self._store.update(lambda file: with_pause(file, token, pause), patience=WARNING_PATIENCE)
             self._paused.add(account.id)

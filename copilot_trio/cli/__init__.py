@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from copilot_trio import __version__
 
 from .failure import CommandFailed
-from .options import add_auth, add_demo, add_start, add_twin
+from .options import add_accounts, add_auth, add_demo, add_start, add_twin
 
 DESCRIPTION = "Your GitHub Copilot subscription as OpenAI- and Anthropic-compatible APIs, on this machine."
 EPILOG = """examples:
@@ -19,9 +19,13 @@ EPILOG = """examples:
   copilot-trio                          sign in at the first run, then serve on http://127.0.0.1:4141
   copilot-trio start --port 5000        the same on another port
   copilot-trio auth                     sign in only
+  copilot-trio add-account -l work      one more account; a running server uses it at once
+  copilot-trio list-accounts            what is stored of them, and how they are
 
 Unofficial: not made or supported by GitHub. The README says what that means.
 """
+
+MODULES = {"import": "import_accounts"}  # what cannot be a module's name
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -36,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_start(commands)
     add_demo(commands)
     add_auth(commands)
+    add_accounts(commands)
     add_twin(commands)
     return parser
 
@@ -46,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help", "--version"}):
         arguments.insert(0, "start")
     options = build_parser().parse_args(arguments)
-    command = importlib.import_module(f"copilot_trio.cli.{options.command}")
+    command = importlib.import_module(f"copilot_trio.cli.{_module(options.command)}")
     try:
         code: int = command.run(options, os.environ)
     except CommandFailed as failure:
@@ -60,3 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"copilot-trio: {type(error).__name__}: {error} (--verbose shows where)", file=sys.stderr)
         return 1
     return code
+
+
+def _module(command: str) -> str:
+    return MODULES.get(command, command.replace("-", "_"))

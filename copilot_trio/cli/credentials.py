@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from copilot_trio.accounts.account import AccountRecord
-from copilot_trio.accounts.store import new_id, new_machine_id
+from copilot_trio.accounts.joining import check_token, new_record, stored_host
 
 from .failure import CommandFailed
 
@@ -43,25 +42,40 @@ def given_credential(
 
 
 def _outside(token: str, source: str, options: argparse.Namespace) -> Credential:
-    token = token.strip()
-    if not token or not token.isascii() or any(character.isspace() for character in token):
-        raise CommandFailed(f"{source} holds no GitHub token: it must be one line of printable characters", 2)
-    return Credential(new_record(token, options.account_type, options.enterprise_host), source)
+    try:
+        check_token(token)
+    except ValueError as error:
+        raise CommandFailed(f"{source} holds no GitHub token: {error}", 2) from None
+    return Credential(asked_record(options, token, label="github"), source)
 
 
-def new_record(token: str, account_type: str, enterprise_host: str | None, label: str = "") -> AccountRecord:
-    return msgspec.convert(
-        {
-            "id": new_id(),
-            "label": label or "github",
-            "github_token": token,
-            "account_type": account_type,
-            "enterprise_host": enterprise_host,
-            "machine_id": new_machine_id(),
-            "added": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-        AccountRecord,
-    )
+def asked_record(
+    options: argparse.Namespace, token: str = "", *, label: str = "", proxy: str | None = None, direct: bool = False
+) -> AccountRecord:
+    """The account that the flags describe; its token may be still to come. Raises ``CommandFailed``."""
+    try:
+        host = stored_host(options.enterprise_host)
+    except ValueError as error:
+        raise CommandFailed(f"--enterprise-host: {error}", 2) from None
+    try:
+        return new_record(
+            token,
+            label=label,
+            account_type=options.account_type,
+            enterprise_host=host,
+            proxy=proxy,
+            direct=direct,
+        )
+    except ValueError as error:
+        raise CommandFailed(str(error), 2) from None
+
+
+def token_in_file(path: Path) -> str:
+    """Raises ``CommandFailed`` for a file that cannot be read or holds no token."""
+    try:
+        return check_token(_read(path))
+    except ValueError as error:
+        raise CommandFailed(f"--github-token-file {path} holds no GitHub token: {error}", 2) from None
 
 
 def _read(path: Path) -> str:

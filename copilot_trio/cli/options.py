@@ -65,13 +65,77 @@ def add_auth(commands: Commands) -> None:
     )
     _add_hosts(parser)
     _add_network(parser)
-    parser.add_argument("--account-type", "-a", choices=ACCOUNT_TYPES, default="individual", help="of the subscription")
+    _add_account_type(parser)
     parser.add_argument("--label", "-l", default="", help="what to call the account (default: its login)")
     parser.add_argument(
         "--acknowledge",
         action="store_true",
-        help="use the stored account again after a warning",
+        help="use every account again that GitHub warned about; see also `acknowledge`",
     )
+
+
+def add_accounts(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "add-account",
+        "store one more account, signed in with a code or by a token; it is checked first",
+        "  copilot-trio add-account --label work --account-type business\n"
+        "  copilot-trio add-account --proxy socks5h://user:password@proxy.example:1080\n"
+        "  copilot-trio add-account --github-token-file ~/token",
+    )
+    parser.add_argument("--label", "-l", default="", help="what to call it (default: its login)")
+    _add_account_type(parser)
+    parser.add_argument("--github-token-file", metavar="FILE", help="use the token in this file instead of a code")
+    parser.add_argument(
+        "--proxy",
+        metavar="URL",
+        help="http://, https://, socks5:// or socks5h://, for all calls of this account (a password in it shows in the "
+        "process list while the command runs)",
+    )
+    parser.add_argument(
+        "--direct", action="store_true", help="send the GitHub token itself to Copilot, without an exchange"
+    )
+    _add_hosts(parser)
+    _add_network(parser)
+    parser = _command(
+        commands,
+        "list-accounts",
+        "show the stored accounts: status, group, quota left, limits; no network",
+        "  copilot-trio list-accounts\n  copilot-trio list-accounts --json",
+    )
+    parser.add_argument("--json", action="store_true", help="as the admin API names the fields")
+    parser = _command(
+        commands,
+        "remove-account",
+        "remove a stored account, after a question",
+        "  copilot-trio remove-account 2\n  copilot-trio remove-account --label work --force",
+    )
+    parser.add_argument("account", nargs="?", help="its number in the list, label, id or login")
+    parser.add_argument("--label", "-l", help="its label, even if that looks like something else")
+    parser.add_argument("--force", "-f", action="store_true", help="do not ask")
+    for name, what in (
+        ("enable-account", "use an account again; its limits are forgotten"),
+        ("disable-account", "send nothing more on an account, and keep it"),
+    ):
+        parser = _command(commands, name, what, f"  copilot-trio {name} work\n  copilot-trio {name} 2")
+        parser.add_argument("account", help="its number in the list, label, id or login")
+    parser = _command(
+        commands,
+        "acknowledge",
+        "use an account again after a warning from GitHub, which is shown",
+        "  copilot-trio acknowledge\n  copilot-trio acknowledge work",
+    )
+    parser.add_argument("account", nargs="?", help="its number, label, id or login; needed where several are paused")
+    parser = _command(
+        commands,
+        "import",
+        "copy the accounts of copilot-api, copilot-api-plus and CLIProxyAPI",
+        "  copilot-trio import\n  copilot-trio import --from /mnt/old/copilot-api-plus --yes",
+    )
+    parser.add_argument(
+        "--from", dest="directories", action="append", metavar="DIR", help="look there, and nowhere else; repeatable"
+    )
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
 
 
 def add_twin(commands: Commands) -> None:
@@ -118,11 +182,13 @@ def _add_account(parser: argparse.ArgumentParser) -> None:
     )
     account.add_argument("--github-token-file", metavar="FILE", help="use the token in this file, say a Docker secret")
     account.add_argument("--save", action="store_true", help="store the token that was given")
-    account.add_argument(
-        "--account-type", "-a", choices=ACCOUNT_TYPES, default="individual", help="of the subscription"
-    )
+    _add_account_type(account)
     _add_hosts(parser)
     _add_network(parser)
+
+
+def _add_account_type(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--account-type", "-a", choices=ACCOUNT_TYPES, help="of the subscription (default individual)")
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:

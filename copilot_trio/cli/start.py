@@ -13,7 +13,9 @@ import msgspec
 import trio
 
 from copilot_trio import __version__, logs
-from copilot_trio.accounts.account import Account, AccountType
+from copilot_trio.accounts.account import Account
+from copilot_trio.accounts.importing import find_accounts, known_directories
+from copilot_trio.accounts.offer import offered
 from copilot_trio.accounts.store import load_accounts, write_private
 from copilot_trio.app import App, CannotListen, Seat, connection_cap, serve
 from copilot_trio.config import ApiKey, Config, DamagedFile, data_directory, load_config
@@ -23,11 +25,13 @@ from copilot_trio.server.auth import Access, hash_key
 from copilot_trio.server.listen import Limits
 from copilot_trio.upstream.network import Dial
 
+from .ask import confirmed
 from .auth import check_token, sign_in, store
-from .credentials import given_credential
+from .credentials import asked_record, given_credential
 from .equipment import Equip, equipment
 from .failure import CommandFailed
 from .hosts import chosen_hosts
+from .import_accounts import import_found, show_found
 from .network import check_ca_file, chosen_egress
 from .notice import first_run_notice
 from .say import say
@@ -51,7 +55,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     check_ca_file(options.ca_file)
     credential = given_credential(options, environment, any_stored=bool(stored.accounts))
     if credential is None and not stored.accounts:
-        _first_run(options, environment, config, egress.dial, accounts_path)
+        _first_run(options, environment, config, egress.dial, directory)
     equip = equipment(options, environment, egress)
     seats = []
     if credential is not None:
@@ -60,7 +64,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
             login = trio.run(
                 check_token, config, credential.record, seats[0].hosts, seats[0].egress.dial, options.ca_file
             )
-            store(accounts_path, msgspec.structs.replace(credential.record, login=login, label=login))
+            store(directory, msgspec.structs.replace(credential.record, login=login, label=""), options.account_type)
     access = _access(options, config, directory / "config.json")
     limits = Limits(
         max_body=options.max_body * MIB,
@@ -117,7 +121,7 @@ def print_addresses(host: str, port: int, *, keyed: bool) -> None:
 async def show_models(app: App) -> None:
     """What the account is offered, once that is known. A failure here is the first word on what is wrong."""
     try:
-        models = await app.accounts.offered()
+        models = await offered(app.accounts)
     except ProxyError as error:
         print(f"copilot-trio: {error}", file=sys.stderr, flush=True)
         return
@@ -127,7 +131,7 @@ async def show_models(app: App) -> None:
 
 
 def _first_run(
-    options: argparse.Namespace, environment: Mapping[str, str], config: Config, dial: Dial, path: Path
+    options: argparse.Namespace, environment: Mapping[str, str], config: Config, dial: Dial, directory: Path
 ) -> None:
     if not sys.stdin.isatty():
         raise CommandFailed(
@@ -136,10 +140,15 @@ def _first_run(
             2,
         )
     say(first_run_notice(config.identity))
+    found = find_accounts(known_directories(Path.home()), own=directory)
+    if found.records:
+        show_found(found)
+        if confirmed("Import them? Nothing there is changed.", flag="--github-token-file"):
+            import_found(directory, found)
+            return
     hosts = chosen_hosts(options, environment)
-    account_type: AccountType = options.account_type
-    record = trio.run(sign_in, config, hosts, account_type, options.enterprise_host, "", dial, options.ca_file)
-    store(path, record)
+    record = trio.run(sign_in, config, asked_record(options), hosts, dial, options.ca_file)
+    store(directory, record, options.account_type)
 
 
 def _access(options: argparse.Namespace, config: Config, config_path: Path) -> Access:

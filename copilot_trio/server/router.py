@@ -15,8 +15,7 @@ MODEL_PREFIXES = ("", "/v1", "/copilot/v1")
 
 
 class Route(msgspec.Struct, frozen=True):
-    """``pattern``: in ``/models/{id}`` the part in braces takes the rest of the path; in ``/accounts/{id}/status``, where
-    something follows, it takes one part."""
+    """In ``/models/{id}`` the part in braces takes the rest of the path; where something follows it, one part."""
 
     pattern: str
     methods: dict[str, Handler]
