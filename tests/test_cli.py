@@ -262,7 +262,7 @@ def test_a_pause_holds_for_a_token_from_outside_until_it_is_acknowledged(tmp_pat
                 address = server.wait_for(ADDRESS)[1]
                 status, _, body = call(f"{address}/v1/chat/completions", "POST", CHAT)
                 assert (status, b"copilot-trio acknowledge" in body) == (403, True)
-        assert "GitHub warned" in run("auth", "--acknowledge", home=tmp_path).stdout
+        assert "GitHub said:" in run("auth", "--acknowledge", home=tmp_path).stdout
         with Running(("start", "--port", "0"), variables) as server:
             address = server.wait_for(ADDRESS)[1]
             assert call(f"{address}/v1/chat/completions", "POST", CHAT)[0] == 200

@@ -29,7 +29,7 @@ Command = Callable[..., "Done"]
 DEV, HOME, WORK = sample_accounts()
 CHAT = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "SCENARIO:text REPLY=hello"}]}
 ADDRESS = r"listening +(http://\S+)"
-WARNING = Pause("GitHub warned about this account: be nice", 1.0)
+WARNING = Pause("be nice", 1.0)
 
 
 def record(label: str, **fields: object) -> AccountRecord:
@@ -123,7 +123,7 @@ def test_a_running_server_takes_over_what_commands_do(tmp_path: Path) -> None:
             call(f"{control}/scenarios", "POST", {"path": "/chat/completions", "error": "tos_block"})
             assert call(f"{address}/v1/chat/completions", "POST", CHAT)[0] == 403
             said = run("acknowledge", "home", home=tmp_path)
-            assert "GitHub warned" in said.stdout
+            assert "GitHub said: Access to this endpoint is forbidden" in said.stdout
             until(lambda: accounts_of(address)["home"]["status"] == "active")
             assert run("enable-account", "1", home=tmp_path).returncode == 0
             until(lambda: accounts_of(address)["octo-dev"]["status"] == "active")
@@ -348,9 +348,9 @@ def test_a_warning_is_shown_and_acknowledged(tmp_path: Path, command: Command) -
     several = command("acknowledge")
     assert (several.returncode, "work, 1 not stored are paused" in several.stderr) == (2, True)
     assert "home (octo-home) is not paused" in command("acknowledge", "home").stdout
-    assert f"work (octo-work): {WARNING.message}" in command("acknowledge", "work").stdout
+    assert f"work (octo-work): GitHub said: {WARNING.message}" in command("acknowledge", "work").stdout
     only = command("acknowledge")
-    assert (only.returncode, "a token that is not stored: GitHub warned" in only.stdout) == (0, True)
+    assert (only.returncode, "a token that is not stored: GitHub said: be nice" in only.stdout) == (0, True)
     assert "No account is paused" in command("acknowledge").stdout
     assert load_accounts(tmp_path / "data" / "accounts.json").paused == {}
 

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     if pause is None:
         say(f"{printable(named(record))} is not paused.")
         return 0
-    say(printable(f"{named(record)}: {pause.message}"))
+    say(printable(f"{named(record)}: GitHub said: {pause.message}"))
     change_accounts(directory, lambda file: without_pause(file, record.github_token))
     say(f"Acknowledged. {SEEN}")
     return 0
@@ -43,7 +43,7 @@ def acknowledge_all(directory: Path) -> int:
         return 0
     owners = {pause_of(file, record.github_token): named(record) for record in file.accounts}
     for pause in file.paused.values():
-        say(printable(f"{owners.get(pause, 'a token that is not stored')}: {pause.message}"))
+        say(printable(f"{owners.get(pause, 'a token that is not stored')}: GitHub said: {pause.message}"))
     read = file.paused.items()
 
     def change(now: AccountsFile) -> AccountsFile:
