@@ -73,7 +73,7 @@ class Attempts:
     """``websocket``: ask over a WebSocket where the model has one."""
 
     def __init__(self, accounts: Accounts, copilot: Copilot, queues: ModelQueues, *, websocket: bool = False) -> None:
-        self._websocket = websocket
+        self.websocket = websocket
         self.refuse_thinking: set[tuple[str, str]] = set()  # model and endpoint, where what we add is not accepted
         self._accounts = accounts
         self._copilot = copilot
@@ -85,17 +85,21 @@ class Attempts:
         ``carry`` gets the answer and sees it delivered.
         """
         job.watch.stop()
+        job.note.initiator = job.initiator
         wanted = Wanted(job.model or job.asked.model, job.kind, job.conversation, job.pin)
         course = Course()
         for _ in range(MAX_ROUNDS):
             account, found = await self._accounts.choose(wanted, course)
-            job.note.account = account.label
-            moved = self._accounts.bind(wanted, account)  # at once: what the conversation asks beside goes there too
+            note = job.note
+            note.account, note.group = account.label, self._accounts.group(account)
+            note.upstream_model, note.billing = found.id, found.billing
+            before = self._accounts.bind(wanted, account)  # at once: what the conversation asks beside goes there too
             try:
-                if await self._through(account, found, job, planner, carry, moved=moved):
+                if await self._through(account, found, job, planner, carry, moved=before not in {None, account.id}):
                     return
             except _Elsewhere as moving:
                 course.leave(account, moving.error, egress=moving.egress)
+            self._accounts.give_back(wanted, account, before)
         raise RateLimited("the accounts keep cooling down", remedy="Nothing was sent.", retry_after=5)
 
     async def _through(
@@ -215,7 +219,7 @@ class Attempts:
             extra_headers=plan.model.extra_headers,
             intent=job.intent,
             interaction=job.interaction,
-            websocket=self._websocket and job.stream and _speaks_websocket(plan),
+            websocket=self.websocket and job.stream and _speaks_websocket(plan),
         )
         job.watch.stop()
         reached: Reached = "unanswered"

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from copilot_trio.unreadable import UNREADABLE
+from copilot_trio.upstream.proxy_url import check_proxy_url, shown_proxy
 
 Right = Literal["inference", "admin"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
@@ -19,13 +20,16 @@ ModelPattern = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^(\*|\S*[^\
 Limit = Annotated[int, msgspec.Meta(ge=1)]
 Delay = Annotated[float, msgspec.Meta(ge=0, le=60)]
 GroupName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
+ProxyText = Annotated[str, msgspec.Meta(max_length=1024)]
+NoProxy = Annotated[str, msgspec.Meta(max_length=4096, pattern=r"^[ -~]*\Z")]
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Only the SHA-256 of a key is kept. ``group`` or ``account`` (label or id): where its requests go."""
 
     label: str
-    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
+    sha256: Sha256
     rights: tuple[Right, ...] = ("inference", "admin")
     group: str | None = None
     account: str | None = None
@@ -90,6 +94,34 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("move_delay is the least and the most, in this order")
 
 
+class ProxySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The saved proxy, of accounts without one of their own where ``--proxy-env`` is not given (product.md §4.9)."""
+
+    enabled: bool = True
+    http_proxy: ProxyText | None = None
+    https_proxy: ProxyText | None = None
+    no_proxy: NoProxy = ""
+
+    def __post_init__(self) -> None:
+        for name in ("http_proxy", "https_proxy"):
+            if (url := getattr(self, name)) is not None:
+                try:
+                    check_proxy_url(url)
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from None
+        if self.http_proxy is None and self.https_proxy is None:
+            raise ValueError("a saved proxy needs http_proxy, https_proxy or both")
+
+    def __repr__(self) -> str:
+        shown = [None if url is None else shown_proxy(url) for url in (self.http_proxy, self.https_proxy)]
+        return f"<ProxySettings {'on' if self.enabled else 'off'} http {shown[0]} https {shown[1]}>"
+
+    def variables(self) -> dict[str, str]:
+        """As the environment would say it; each of the two proxies stands in for the other where one is missing."""
+        plain, secure = self.http_proxy or self.https_proxy or "", self.https_proxy or self.http_proxy or ""
+        return {"HTTP_PROXY": plain, "HTTPS_PROXY": secure, "NO_PROXY": self.no_proxy}
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``keep_billing_header``: leave Claude Code's attribution block in prompts, though it spoils the cache.
 
@@ -98,7 +130,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``default`` (10) for the others. ``auto_thinking``: let models think where the client says nothing about it.
     ``upstream_websocket``: ask upstream over a WebSocket where a model offers one; ``websocket``: serve Responses over
     one. ``web_search_model``: which model answers searches that the client leaves to the server. ``groups``: accounts,
-    by label or id, that may stand in for each other; the others are grouped by host and type.
+    by label or id, that may stand in for each other; the others are grouped by host and type. ``proxy``: the saved one.
+    ``management_key``: the SHA-256 of what opens ``/v0/management``. ``inspect_bodies``: keep headers and the beginning
+    of the bodies of the newest requests in memory, for ``GET /api/requests``.
     """
 
     identity: Identity = Identity()
@@ -113,6 +147,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     web_search_model: ModelName | None = None
     accounts: AccountSettings = AccountSettings()
     groups: dict[GroupName, tuple[str, ...]] = {}
+    proxy: ProxySettings | None = None
+    management_key: Sha256 | None = None
+    inspect_bodies: bool = False
 
     def __post_init__(self) -> None:
         named = [name for names in self.groups.values() for name in names]
@@ -125,19 +162,25 @@ class DamagedFile(Exception):
     """A file that cannot be read as what it should be. It is left as it is; the message says what to do."""
 
 
-_decode = msgspec.json.Decoder(Config).decode
+parse_config = msgspec.json.Decoder(Config).decode
+"""Raises ``UNREADABLE`` naming the field."""
 
 
 def load_config(path: Path) -> Config:
     """Raises ``DamagedFile`` naming the field; a missing file means the defaults."""
+    return read_config_file(path)[0]
+
+
+def read_config_file(path: Path) -> tuple[Config, bytes]:
+    """The settings and their text. Raises ``DamagedFile``; a missing file is an empty object."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:
-        return Config()
+        text = b"{}"
     except OSError as error:
         raise DamagedFile(f"{path} cannot be read: {error.strerror}. Mend its permissions.") from None
     try:
-        return _decode(text)
+        return parse_config(text), text
     except UNREADABLE as error:
         raise DamagedFile(f"{path} is not usable: {error}. It was left as it is: mend that place.") from None
 

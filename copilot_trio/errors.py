@@ -131,6 +131,14 @@ class Unauthorized(ProxyError):
     code: str | None = "invalid_api_key"
 
 
+class TooManyWrongKeys(Unauthorized):
+    """Of one peer; the right key is let in nevertheless."""
+
+    kind: Kind = "rate_limited"
+    status = 429
+    code: str | None = "too_many_wrong_keys"
+
+
 class Forbidden(ProxyError):
     kind: Kind = "forbidden"
     status = 403

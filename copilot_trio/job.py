@@ -82,6 +82,7 @@ def read_job(
         dialect = RESPONSES
     note.model = envelope.model[:100]
     note.thinking = envelope.thinks
+    note.stream = envelope.stream
     asked = Asked(
         body=body,
         model=envelope.model,

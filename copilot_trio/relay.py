@@ -29,6 +29,7 @@ from copilot_trio.turn import Turn
 from copilot_trio.unreadable import UNREADABLE_OR_ODD
 from copilot_trio.upstream.copilot import passed_on
 
+from .admission import Admission
 from .attempt import Attempts
 from .job import Job, Stopwatch, read_job
 from .websearch import SearchRouting, context_of, events_of
@@ -43,8 +44,11 @@ MAX_LEARNED = 2 * 1024 * 1024  # bytes of a prompt whose length is learned: some
 JSON = "application/json"
 
 
-class RelaySettings(msgspec.Struct, frozen=True):
-    """``silence``: seconds without a byte from upstream in a running answer (product.md §5.7)."""
+class RelaySettings(msgspec.Struct):
+    """``silence``: seconds without a byte from upstream in a running answer (product.md §5.7).
+
+    Kept, not copied, by who is given it: a change holds from the next request on.
+    """
 
     silence: float = 300
     gate: GateSettings = GateSettings()
@@ -77,12 +81,18 @@ class SilenceWatch:
 
 class Relay:
     def __init__(
-        self, attempts: Attempts, settings: RelaySettings, ledger: TokenLedger, search: SearchRouting | None = None
+        self,
+        attempts: Attempts,
+        settings: RelaySettings,
+        ledger: TokenLedger,
+        search: SearchRouting,
+        admission: Admission,
     ) -> None:
         self._attempts = attempts
         self._settings = settings
         self._ledger = ledger
-        self._search = search or SearchRouting()
+        self._search = search
+        self._admission = admission
         self._failures: OrderedDict[int, tuple[int, str | None]] = OrderedDict()
 
     async def generate(self, exchange: Exchange, downstream: Dialect, sink: Sink | None = None) -> None:
@@ -156,6 +166,7 @@ class Relay:
     async def _try(self, job: Job, carry: Callable[[Answer, Plan, Account], Awaitable[None]]) -> ProxyError | None:
         """What went wrong, if anything did. A bug too ends in an answer: a stream must have an end."""
         try:
+            await self._admission.admit(job)
             await self._attempts.make(job, lambda model: self._plan(job, model), carry)
         except ProxyError as error:
             job.note.error = str(error.code or error.kind)
@@ -184,7 +195,7 @@ class Relay:
         job.start_soon(silence.run)
         try:
             with silence.scope:
-                await _pump(answer, body, out, silence)
+                await _pump(answer, body, out, silence, job)
         finally:
             job.note.usage = body.usage
         if silence.scope.cancelled_caught:
@@ -251,9 +262,11 @@ def check_type(answer: Answer, wanted: str) -> None:
         raise UpstreamError(f"upstream answered with {kind[:80]!r} instead of {wanted}")
 
 
-async def _pump(answer: Answer, body: BodyRelay, out: Sink, silence: SilenceWatch) -> None:
+async def _pump(answer: Answer, body: BodyRelay, out: Sink, silence: SilenceWatch, job: Job) -> None:
     """The hot loop: one upstream read, at most one downstream write."""
-    while piece := await answer.receive():
+    piece = await answer.receive()
+    job.note.first_piece = trio.current_time()
+    while piece:
         data = body.feed(piece)
         if body.complete:
             try:
@@ -267,6 +280,7 @@ async def _pump(answer: Answer, body: BodyRelay, out: Sink, silence: SilenceWatc
         if data:
             await out.send(data)
         silence.heard = trio.current_time()
+        piece = await answer.receive()
     await out.finish(body.finish())
 
 

@@ -16,8 +16,8 @@ OFF = (
 )
 
 
-class SearchRouting(msgspec.Struct, frozen=True):
-    """``model`` runs the searches; None: they are off."""
+class SearchRouting(msgspec.Struct):
+    """``model`` runs the searches; None: they are off. Kept, not copied: a change holds from the next request on."""
 
     model: str | None = None
 

@@ -249,6 +249,7 @@ async def test_a_token_that_github_warned_about_is_not_even_tried(nursery: trio.
     world = World(nursery, accounts_file=path, stored=True, accounts=2)
     home = world.app.accounts.accounts[1]
     world.app.accounts.warn(home, paused("spammy_user"))
+    refused(await world.call("DELETE", "/api/accounts/a2/x"), 404)
     decoded(await world.call("DELETE", "/api/accounts/a2"))
     world.ways.clear()
     assert "auth --acknowledge" in refused(await world.call("POST", "/api/accounts", to_add()), 403)

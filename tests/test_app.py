@@ -32,7 +32,9 @@ async def test_health_says_more_to_who_may_know(nursery: trio.Nursery) -> None:
     await get(open_to_all.stream, "/health")
     health = msgspec.json.decode((await open_to_all.response("GET")).body)
     assert health["accounts"] == {"total": 1, "active": 1}
-    assert health.keys() == {"status", "version", "uptime", "accounts"}
+    assert health["upstream"] == {"reachable": None}
+    of_codex_proxy = {"total", "active", "account", "configPath"}
+    assert health.keys() == {"status", "version", "uptime", "accounts", "upstream", *of_codex_proxy}
 
 
 async def test_a_paused_account_is_not_active(nursery: trio.Nursery) -> None:

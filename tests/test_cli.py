@@ -322,7 +322,7 @@ def test_a_full_disk_is_said_plainly_and_leaves_no_half_file(tmp_path: Path) -> 
     )
     assert (done.returncode, "could not be stored" in done.stderr) == (1, True)
     assert "shown this once" not in done.stdout
-    assert list((tmp_path / "data").iterdir()) == []
+    assert [entry.name for entry in (tmp_path / "data").iterdir()] == ["config.json.lock"]
 
 
 def test_a_proxys_password_is_never_shown(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from copilot_trio.config import AccountSettings, Config, DamagedFile, data_directory, load_config
+from copilot_trio.config import AccountSettings, Config, DamagedFile, ProxySettings, data_directory, load_config
 
 KEY = f'{{"label":"x","sha256":"{"a" * 64}"'
 
@@ -149,3 +149,28 @@ def test_the_data_directory_follows_the_environment() -> None:
     assert data_directory({"XDG_DATA_HOME": "/y"}) == Path("/y/copilot-trio")
     assert data_directory({"XDG_DATA_HOME": "relative"}) == Path.home() / ".local/share/copilot-trio"
     assert data_directory({}) == Path.home() / ".local/share/copilot-trio"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"proxy":{"enabled":true}}', "http_proxy, https_proxy or both"),
+        ('{"proxy":{"http_proxy":"ftp://u:s3cret@x"}}', "http_proxy: this proxy URL cannot be used"),
+        ('{"proxy":{"https_proxy":"http://x","no_proxy":"a\\nb"}}', "no_proxy"),
+        ('{"proxy":{"https_proxy":"http://x","colour":1}}', "colour"),
+    ],
+)
+def test_a_saved_proxy_that_cannot_be_used_is_named_without_its_password(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(DamagedFile) as caught:
+        load_config(path)
+    assert words in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_one_saved_proxy_stands_in_for_the_other() -> None:
+    settings = ProxySettings(http_proxy="http://u:s3cret@x:1", no_proxy="a,b")
+    url = "http://u:s3cret@x:1"
+    assert settings.variables() == {"HTTP_PROXY": url, "HTTPS_PROXY": url, "NO_PROXY": "a,b"}
+    assert "s3cret" not in repr(Config(proxy=settings))

@@ -162,3 +162,15 @@ async def test_a_bug_in_one_accounts_upkeep_is_its_own(nursery: trio.Nursery, ca
     await trio.sleep(5 * HOUR)
     assert "a0: its upkeep failed" in caplog.text
     assert len(upkeep.pools[1].recycled) == 1
+
+
+async def test_other_times_hold_at_once_and_nothing_begins_anew_for_less(nursery: trio.Nursery) -> None:
+    upkeep = Upkeep(False)
+    await nursery.start(upkeep.keepers.run, upkeep.accounts)
+    await trio.sleep(HOUR)
+    upkeep.keepers.adjust(AccountSettings(start_gap=5), upkeep.accounts)
+    await trio.sleep(3 * HOUR)
+    assert upkeep.pools[0].recycled == [4 * HOUR]
+    upkeep.keepers.adjust(AccountSettings(pool_seconds=60), upkeep.accounts)
+    await trio.sleep(90)
+    assert upkeep.pools[0].recycled == [4 * HOUR, 4 * HOUR + 60]

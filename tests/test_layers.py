@@ -11,7 +11,7 @@ SRC = Path(__file__).parent.parent / "copilot_trio"
 
 # Longest prefix wins. Layers as in docs/architecture.md.
 LAYERS: dict[str, int] = {
-    "errors": 0, "unreadable": 0, "sse": 0, "turn": 0, "dialects": 0, "models.model": 0, "models.mapping": 0,
+    "errors": 0, "unreadable": 0, "sse": 0, "turn": 0, "feed": 1, "dialects": 0, "models.model": 0, "models.mapping": 0,
     "accounts.outcome": 0, "accounts.error_body": 0, "accounts.frame": 0, "accounts.resend": 0, "accounts.health": 0,
     "accounts.groups": 0, "accounts.affinity": 0, "accounts.quota": 0, "accounts.quota_snapshot": 0, "accounts.quota_user": 0,
     "accounts.overlay": 0, "accounts.pace": 0, "accounts.quota_view": 0, "tokens": 0,
@@ -20,8 +20,9 @@ LAYERS: dict[str, int] = {
     "github.hosts": 1,
     "config": 1, "accounts": 1, "models": 1, "usage": 1, "logs": 1,
     "server": 2, "upstream": 2, "github": 2, "accounts.store": 2, "accounts.lock": 2, "accounts.importing": 2,
-    "accounts.sync": 2,
-    "job": 3, "attempt": 3, "websearch": 3, "relay": 3, "api": 4, "admin": 4, "twin": 4, "app": 5, "cli": 6,
+    "accounts.sync": 2, "config_file": 2,
+    "clients": 0, "clients.places": 2, "clients.journal": 2, "clients.files": 2, "clients.shells": 2,
+    "job": 3, "admission": 3, "reload": 3, "attempt": 3, "websearch": 3, "relay": 3, "api": 4, "admin": 4, "doctor": 4, "twin": 4, "app": 5, "cli": 6,
 }  # fmt: skip
 EDGES = ("server", "upstream", "github")
 IO = {"trio", "httpcore", "h11", "socket", "ssl", "sqlite3", "time", "random", "threading", "logging", "asyncio", "os"}

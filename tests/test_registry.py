@@ -183,14 +183,31 @@ async def test_after_an_hour_a_conversation_is_anybodys() -> None:
     assert await chosen(accounts, conversation="c") == "b"
 
 
-async def test_a_binding_says_whether_the_conversation_moves() -> None:
+async def test_a_binding_says_whose_the_conversation_was() -> None:
     accounts = registry(an_account("a"), an_account("b"))
     one, two = accounts.accounts
     wanted, _ = wants(conversation="c")
-    moves = [accounts.bind(wanted, account) for account in (one, one, two, two, one)]
-    assert moves == [False, False, True, False, True]
+    assert [accounts.bind(wanted, account) for account in (one, one, two, two, one)] == [None, "a", "a", "b", "b"]
     alone, _ = wants()
-    assert [accounts.bind(alone, account) for account in (one, two)] == [False, False]
+    assert [accounts.bind(alone, account) for account in (one, two)] == [None, None]
+
+
+async def test_a_conversation_of_which_nothing_was_run_elsewhere_is_given_back() -> None:
+    accounts = registry(an_account("a"), an_account("b"), an_account("gone"))
+    one, two, gone = accounts.accounts
+    wanted, _ = wants(conversation="c")
+    accounts.bind(wanted, one)
+    accounts.give_back(wanted, two, accounts.bind(wanted, two))
+    assert accounts.bind(wanted, one) == "a"
+    accounts.bind(wanted, two)
+    accounts.give_back(wanted, one, "b")  # somebody else has it by now
+    assert accounts.bind(wanted, gone) == "b"
+    before = accounts.bind(wanted, one)
+    accounts.remove("gone")
+    accounts.give_back(wanted, one, before)
+    assert accounts.bind(wanted, one) == "a"
+    accounts.give_back(wanted, one, None)  # it was nobody's
+    assert accounts.bind(wanted, one) == "a"
 
 
 @pytest.mark.parametrize(("count", "moved", "waited"), [(2, True, 3), (2, False, 0), (1, True, 0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,8 +12,11 @@ from memory_network import Client, MemoryListener, Response, get, post
 from copilot_trio.accounts.account import AccountRecord, Hosts
 from copilot_trio.accounts.outcome import paused as warned
 from copilot_trio.accounts.store import AccountsFile, save_accounts
+from copilot_trio.admin.codex_proxy import Home
+from copilot_trio.admission import Pace, Person
 from copilot_trio.app import App, Seat
 from copilot_trio.config import Config
+from copilot_trio.logs import LogRing
 from copilot_trio.server.auth import Access
 from copilot_trio.server.exchange import Exchange
 from copilot_trio.server.listen import Limits, Server
@@ -42,7 +46,16 @@ class World:
         paused: str | None = None,
         accounts: int = 1,
         keep: bool = False,
+        config_file: Path | None = None,
+        access_of: Callable[[Config], Access] | None = None,
+        approve: Person | None = None,
+        pace: Pace | None = None,
+        usage_file: Path | None = None,
+        ring: LogRing | None = None,
+        show_token: bool = False,
+        home: Home | None = None,
     ) -> None:
+        self._clock = trio.lowlevel.current_clock()  # which threads may ask too
         self.twin = Twin(
             now=self.now, monotonic=trio.current_time, pace=0.0, device_interval=5.0, accounts=self.twin_accounts()
         )
@@ -62,17 +75,26 @@ class World:
             limits or Limits(),
             accounts_file=accounts_file,
             equip=self.equip if stored else None,
+            config_file=config_file,
+            access_of=access_of,
+            approve=approve,
+            pace=pace,
+            usage_file=usage_file,
+            ring=ring,
+            show_token=show_token,
+            home=home,
             now=self.now,
         )
         if paused is not None:
             self.app.accounts.accounts[0].warning = warned(paused)
         if keep:
             nursery.start_soon(self.app.keep)
+        nursery.start_soon(self.app.record)
         nursery.start_soon(Server(self.serve_upstream, Limits()).serve, [self.upstream])
         nursery.start_soon(self.app.server.serve, [self.downstream])
 
     def now(self) -> float:
-        return WALL_CLOCK + trio.current_time()
+        return WALL_CLOCK + self._clock.current_time()
 
     def twin_accounts(self) -> list[Account]:
         return sample_accounts()

@@ -36,7 +36,8 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     ``direct``: the GitHub token itself is Copilot's bearer (upstream.md §3.3). ``status`` is what a person chose or has
     to mend (active, disabled, banned); what passes by itself is in ``cooldowns``, by model id, by :data:`PAID` for the
-    models that cost, or by ``""`` for all. ``last_used`` is in Unix seconds.
+    models that cost, or by ``""`` for all. ``last_used`` is in Unix seconds. ``preferred``: a person wants new
+    conversations of its group to go there first.
     """
 
     id: str
@@ -54,6 +55,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     machine_id: str = ""
     added: str = ""
     last_used: float = 0.0
+    preferred: bool = False
 
     def __repr__(self) -> str:
         return f"<AccountRecord {self.id} {self.label!r} {self.status}>"  # never the token

@@ -13,8 +13,8 @@ class Affinity:
     as a whole: what it asks a second model goes where the first went."""
 
     def __init__(self, entries: int, seconds: float) -> None:
-        self._entries = entries
-        self._seconds = seconds
+        self.entries = entries
+        self.seconds = seconds
         self._bound: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._held: dict[str, str] = {}
 
@@ -34,9 +34,9 @@ class Affinity:
         if not conversation:
             return
         for key in (conversation, f"{conversation}:{model}"):
-            self._bound[key] = (account, now + self._seconds)
+            self._bound[key] = (account, now + self.seconds)
             self._bound.move_to_end(key)
-        while len(self._bound) > 2 * self._entries:
+        while len(self._bound) > 2 * self.entries:
             self._bound.popitem(last=False)
 
     def hold(self, account: str, conversations: tuple[str, ...] = ()) -> tuple[str, ...]:

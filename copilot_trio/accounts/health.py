@@ -30,8 +30,8 @@ class Health:
 
     def __init__(self, failures_allowed: int, error_seconds: float) -> None:
         self.failures = 0
-        self._failures_allowed = failures_allowed
-        self._error_seconds = error_seconds
+        self.failures_allowed = failures_allowed
+        self.error_seconds = error_seconds
         self._rests: dict[str, Rest] = {}
 
     def rest(self, key: str, until: float, status: Status, why: ProxyError) -> None:
@@ -58,15 +58,15 @@ class Health:
     def failed(self, now: float, why: ProxyError) -> bool:
         """A failure of upstream or the network. True where it was one too many."""
         self.failures += 1
-        if self.failures < self._failures_allowed:
+        if self.failures < self.failures_allowed:
             return False
         self.failures = 0
         told = NoAccount(
-            f"upstream failed {self._failures_allowed} times in a row, at last: {why.cause}",
+            f"upstream failed {self.failures_allowed} times in a row, at last: {why.cause}",
             remedy="Nothing was sent now.",
-            retry_after=self._error_seconds,
+            retry_after=self.error_seconds,
         )
-        self.rest(ALL, now + self._error_seconds, "error", told)
+        self.rest(ALL, now + self.error_seconds, "error", told)
         return True
 
     def succeeded(self) -> None:

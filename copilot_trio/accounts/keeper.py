@@ -28,7 +28,7 @@ class Keepers:
     """``random`` is in [0, 1)."""
 
     def __init__(self, settings: AccountSettings, random: Callable[[], float], *, follow_quota: Ask, ping: Ask) -> None:
-        self._settings = settings
+        self.settings = settings
         self._random = random
         self._ask_quota = follow_quota
         self._ping = ping
@@ -55,6 +55,14 @@ class Keepers:
         if self._nursery is not None:
             scope = self._scopes[account.id] = trio.CancelScope()
             self._nursery.start_soon(self._keep, account, scope)
+
+    def adjust(self, settings: AccountSettings, accounts: list[Account]) -> None:
+        """After these settings have changed. Only where a time of ours has, does every account's upkeep begin anew."""
+        anew = _times(settings) != _times(self.settings)
+        self.settings = settings
+        if anew:
+            for account in accounts:
+                self.start(account)
 
     def stop(self, account: Account) -> None:
         scope = self._scopes.pop(account.id, None)
@@ -86,8 +94,8 @@ class Keepers:
 
     async def _renew_connections(self, account: Account) -> None:
         while True:
-            jitter = self._settings.pool_jitter * (2 * self._random() - 1)
-            await trio.sleep(self._settings.pool_seconds * (1 + jitter))
+            jitter = self.settings.pool_jitter * (2 * self._random() - 1)
+            await trio.sleep(self.settings.pool_seconds * (1 + jitter))
             await account.pool.recycle()
             logger.debug("%s: new connections", account.label)
 
@@ -95,20 +103,28 @@ class Keepers:
         """Where it was used since upstream last told; never per request."""
         await trio.sleep(FIRST_QUOTA * self._random())
         while True:
+            told_to_wait = 0.0
             if account.ready and (account.quota_doubtful or account.exhausted):
-                await self._quietly(self._ask_quota, account, "its quota could not be read")
-            await trio.sleep(self._settings.quota_seconds * (1 + SPREAD * self._random()))
+                told_to_wait = await self._quietly(self._ask_quota, account, "its quota could not be read")
+            await trio.sleep(max(told_to_wait, self.settings.quota_seconds * (1 + SPREAD * self._random())))
 
     async def _keep_tunnel_warm(self, account: Account) -> None:
         """While something streams through the proxy, a second connection stays open for the next request."""
         while True:
-            await trio.sleep(self._settings.ping_seconds)
+            await trio.sleep(self.settings.ping_seconds)
             if account.in_flight and account.ready:
                 await self._quietly(self._ping, account, "no sign of life through its proxy")
 
     @staticmethod
-    async def _quietly(ask: Ask, account: Account, complaint: str) -> None:
+    async def _quietly(ask: Ask, account: Account, complaint: str) -> float:
+        """For how many seconds it must not be asked again, where it said so."""
         try:
             await ask(account)
         except ProxyError as error:
             logger.info("%s: %s: %s", account.label, complaint, error.cause)
+            return error.retry_after or 0.0
+        return 0.0
+
+
+def _times(settings: AccountSettings) -> tuple[float, ...]:
+    return settings.pool_seconds, settings.pool_jitter, settings.quota_seconds, settings.ping_seconds

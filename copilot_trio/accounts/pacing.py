@@ -12,7 +12,7 @@ class Pacer:
 
     def __init__(self, gap: float = 0.0, max_wait: float = 30.0) -> None:
         self.gap = gap
-        self._max_wait = max_wait
+        self.max_wait = max_wait
         self._queue = trio.Lock()  # first come, first served; who leaves while waiting gives its turn back
         self._next_turn = float("-inf")
         self._starting = trio.Lock()
@@ -22,15 +22,15 @@ class Pacer:
         """Wait for one's turn. Raises ``RateLimited`` where it did not come in time."""
         if self.gap <= 0:
             return
-        with trio.move_on_after(self._max_wait):
+        with trio.move_on_after(self.max_wait):
             async with self._queue:
                 await trio.sleep_until(max(self._next_turn, trio.current_time()))
                 self._next_turn = trio.current_time() + self.gap
                 return
         raise RateLimited(
-            f"this account starts a request every {self.gap:g} s, and more wait than fit into {self._max_wait:.0f} s",
+            f"this account starts a request every {self.gap:g} s, and more wait than fit into {self.max_wait:.0f} s",
             remedy="The pace is `accounts.start_gap` in config.json. Nothing was sent.",
-            retry_after=self._max_wait,
+            retry_after=self.max_wait,
             code="pacing_limit",
         )
 

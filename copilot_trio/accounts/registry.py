@@ -25,7 +25,7 @@ from .health import ALL, PAID
 from .keeper import Keepers
 from .lease import Lease
 from .outcome import Outcome
-from .quota import Quota, back_at, charged, cost_in_units, headroom, updated
+from .quota import USED_UP, Quota, back_at, charged, cost_in_units, headroom, updated
 from .quota_snapshot import parse_headers, parse_snapshots
 
 logger = logging.getLogger(__name__)
@@ -115,6 +115,18 @@ class Accounts:
         self._regroup()
         self.news()
 
+    def adjust(self, settings: AccountSettings, groups: Groups, max_wait: float) -> None:
+        """After these settings have changed: they hold from now on."""
+        self.settings, self._max_wait = settings, max_wait
+        self.affinity.entries, self.affinity.seconds = settings.affinity_entries, settings.affinity_seconds
+        for account in self.accounts:
+            account.health.failures_allowed = settings.failures_allowed
+            account.health.error_seconds = settings.error_seconds
+            account.pacer.max_wait = max_wait
+        if self.keepers is not None:
+            self.keepers.adjust(settings, self.accounts)
+        self.regroup(groups)
+
     def news(self) -> None:
         """Something may be usable that was not: who waits looks again."""
         self._news.unpark_all()
@@ -141,7 +153,7 @@ class Accounts:
     def preferred(self, pin: Pin = NO_PIN) -> Account:
         """An account to ask what all of a group know. Raises ``AccountPaused``, ``NoAccount``, ``Forbidden``."""
         _, accounts = self.of_group(pin)
-        for account in accounts:
+        for account in sorted(accounts, key=lambda account: not account.record.preferred):
             if account.ready:
                 return account
         for account in accounts:
@@ -179,17 +191,11 @@ class Accounts:
                 await self._wait(survey, course)
 
     def _in_order(self, accounts: Sequence[Account], own: str | None, course: Course) -> list[Account]:
-        """The conversation's own first, then by what is left of their quota, then the least recently used."""
+        """The conversation's own first, then the preferred while it has quota, then by what is left of their quota,
+        then the least recently used."""
         left = [account for account in accounts if account.id not in course.failed]
         if len(left) > 1:
-            left.sort(
-                key=lambda account: (
-                    account.id != own,
-                    -headroom(account.quota, account.reserved),
-                    account.last_turn,
-                    account.last_used,
-                )
-            )
+            left.sort(key=lambda account: (account.id != own, *_place(account)))
         return left
 
     def _waits_for_its_own(self, own: Account, course: Course, survey: Survey) -> bool:
@@ -273,14 +279,21 @@ class Accounts:
             )
         return Lease(account, cost)
 
-    def bind(self, wanted: Wanted, account: Account) -> bool:
-        """The conversation is the account's from now on. True if it was another's: it moves."""
+    def bind(self, wanted: Wanted, account: Account) -> str | None:
+        """The conversation is the account's from now on. Whose it was: another's if it moves, None if it is new."""
         now = trio.current_time()
         before = self.affinity.account_of(wanted.conversation, wanted.model, now)
         self.affinity.bind(wanted.conversation, wanted.model, account.id, now)
         account.last_used = self._now()
         account.last_turn = self._turns = self._turns + 1
-        return before is not None and before != account.id
+        return before
+
+    def give_back(self, wanted: Wanted, account: Account, before: str | None) -> None:
+        """The account has run nothing of it: the prompt cache is still where it was."""
+        now = trio.current_time()
+        bound = self.affinity.account_of(wanted.conversation, wanted.model, now)
+        if before in self._by_id and before is not None and bound == account.id:
+            self.affinity.bind(wanted.conversation, wanted.model, before, now)
 
     async def pace(self, account: Account, *, moved: bool) -> None:
         """Wait for the account's turn; a conversation that moves is in no hurry (product.md §4.6)."""
@@ -365,6 +378,11 @@ class Accounts:
         self._tell(account, "enabled")
         self.news()
 
+    def prefer(self, account: Account) -> None:
+        """New conversations of its group go there first, while it can serve."""
+        for other in self.of_group(Pin(group=self.group(account)))[1]:
+            other.change(preferred=other is account)
+
     def disable(self, account: Account) -> None:
         account.change(status="disabled", status_message="")
         self._tell(account, "disabled")
@@ -414,6 +432,11 @@ class Accounts:
         if account.quota.token_billing and cost:
             account.typical_cost += (cost - account.typical_cost) / 8
         account.quota = charged(account.quota, cost)
+
+
+def _place(account: Account) -> tuple[bool, float, int, float]:
+    left = headroom(account.quota, account.reserved)
+    return not account.record.preferred or left == USED_UP, -left, account.last_turn, account.last_used
 
 
 def catalogue_of(account: Account) -> Catalogue:

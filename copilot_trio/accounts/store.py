@@ -174,12 +174,18 @@ def stamp(path: Path) -> Stamp:
 
 
 async def watch(
-    path: Path, *, every: float = 2.0, changed: Callable[[], Awaitable[None]], since: Stamp | None = None
+    path: Path,
+    *,
+    every: float = 2.0,
+    changed: Callable[[], Awaitable[None]],
+    since: Stamp | None = None,
+    kept: str = "the accounts in use",
 ) -> None:
     """Call ``changed``, which reads the file, whenever there is something new in it. For ever.
 
     ``since``: the stamp from before the caller last read; without it ``changed`` is called at once. Where it raises
-    ``DamagedFile`` or ``OSError``, that is logged once, and it is called again until it succeeds.
+    ``DamagedFile`` or ``OSError``, that is logged once, and it is called again until it succeeds; ``kept`` stay as
+    they were meanwhile.
     """
     complaint = ""
     while True:
@@ -192,5 +198,5 @@ async def watch(
                 since = None  # a mended permission does not show in the stamp
                 if str(error) != complaint:
                     complaint = str(error)
-                    logger.error("the accounts in use stay as they were: %s", complaint)  # noqa: TRY400
+                    logger.error("%s stay as they were: %s", kept, complaint)  # noqa: TRY400
         await trio.sleep(every)

@@ -36,7 +36,10 @@ DEBOUNCE = 1.0  # seconds from a change to its being stored, with all that chang
 LAZY = 300.0  # seconds between two stores of what changes with every request
 FLUSH = 5.0  # seconds for the last store when the server stops
 WARNING_PATIENCE = 2.0  # seconds the event loop waits for the file's lock: nothing may be sent before
-OF_THE_PERSON = ("label", "login", "github_token", "account_type", "enterprise_host", "direct", "machine_id", "added")
+OF_THE_PERSON = (
+    "label", "login", "github_token", "account_type", "enterprise_host", "direct", "machine_id", "added",
+    "preferred",
+)  # fmt: skip
 WHY: dict[Status, type[ProxyError]] = {"exhausted": QuotaExhausted, "rate_limited": RateLimited}
 
 Equip = Callable[[AccountRecord], Account]

@@ -53,9 +53,7 @@ class _Poll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account_type: AccountType | None = None
 
 
-def add_routes(router: Router, office: Office) -> None:
-    sign_ins = SignIns(office)
-
+def add_routes(router: Router, office: Office, sign_ins: SignIns) -> None:
     async def list_accounts(exchange: Exchange) -> None:
         await _answer(exchange, {"accounts": [office.shown(account) for account in office.accounts.accounts]})
 
@@ -68,7 +66,8 @@ def add_routes(router: Router, office: Office) -> None:
         await _answer(exchange, {**shown, "note": note} if note else shown, 201)
 
     async def remove(exchange: Exchange) -> None:
-        await office.remove(office.find(_id(exchange)))
+        whole = unquote(exchange.request.path.partition("/accounts/")[2])  # the route takes what follows too
+        await office.remove(office.find(whole))
         await _answer(exchange, {"success": True})
 
     async def set_status(exchange: Exchange) -> None:

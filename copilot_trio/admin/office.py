@@ -11,6 +11,7 @@ import msgspec
 import trio
 
 from copilot_trio.accounts.account import Account, AccountRecord, AccountType
+from copilot_trio.accounts.importing import Found, merge
 from copilot_trio.accounts.joining import AlreadyThere, joined, second_of_group, signed_in
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.accounts.store import (
@@ -57,17 +58,24 @@ class Office:
     ) -> None:
         self.identity = config.identity
         self.accounts = accounts
-        self._failover_on_quota = config.accounts.failover_on_quota
         self._sync = sync
         self._open = open_account
         self._tokens = tokens
-        self._follow_quota = follow_quota
+        self.follow_quota = follow_quota
         self._temporary = temporary
-        self._now = now
+        self.now = now
 
     def shown(self, account: Account) -> dict[str, Any]:
         stored = account.id not in self._temporary
-        return shown_account(account, group=self.accounts.group(account), stored=stored, now=self._now())
+        return shown_account(account, group=self.accounts.group(account), stored=stored, now=self.now())
+
+    @property
+    def path(self) -> Path | None:
+        """Where accounts are stored."""
+        return None if self._sync is None else self._sync.path
+
+    def is_temporary(self, account: Account) -> bool:
+        return account.id in self._temporary
 
     def find(self, account_id: str) -> Account:
         account = self.accounts.get(account_id)
@@ -117,7 +125,19 @@ class Office:
     def _note(self, account: Account) -> str:
         group = self.accounts.group(account)
         labels = [other.label for other in self.accounts.accounts if self.accounts.group(other) == group]
-        return second_of_group(group, labels, failover_on_quota=self._failover_on_quota)
+        return second_of_group(group, labels, failover_on_quota=self.accounts.settings.failover_on_quota)
+
+    async def bring_in(self, found: Found) -> tuple[AccountRecord, ...]:
+        """What another program had; those that were not stored yet, as they are stored now."""
+        stored: tuple[AccountRecord, ...] = ()
+
+        def change(file: AccountsFile) -> AccountsFile:
+            nonlocal stored
+            file, stored = merge(file, found)
+            return file
+
+        await self._update(change)
+        return stored
 
     async def remove(self, account: Account) -> None:
         self._check_stored(account)
@@ -148,12 +168,27 @@ class Office:
         self._check_stored(account)
         await self._update(lambda file: with_fields(file, account.id, proxy=proxy))
 
+    async def prefer(self, account: Account) -> None:
+        """New conversations of its group go there first, while it can serve."""
+        group = self.accounts.group(account)
+        rivals = {other.id for other in self.accounts.accounts if self.accounts.group(other) == group} - {account.id}
+
+        def change(file: AccountsFile) -> AccountsFile:
+            for record in file.accounts:
+                if record.preferred and record.id in rivals:
+                    file = with_fields(file, record.id, preferred=False)
+            return with_fields(file, account.id, preferred=True)
+
+        if account.id not in self._temporary:
+            await self._update(change)
+        self.accounts.prefer(account)
+
     async def refresh(self, account: Account) -> list[str]:
         """A new Copilot token and the quota, now. What went wrong, which leaves a token that still holds in use."""
         try:
             if not account.record.direct:
                 await self._tokens.token(account, instead_of=account.token)
-            await self._follow_quota(account)
+            await self.follow_quota(account)
         except AccountPaused as error:
             raise Refused(403, error.cause, error.remedy) from None
         except ProxyError as error:

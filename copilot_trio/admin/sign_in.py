@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import secrets
 from typing import Any
@@ -15,6 +16,8 @@ from copilot_trio.github.device import MARGIN, WAITING, DeviceCode, PollReply, n
 
 from .office import Office
 from .refused import Refused, sentences
+
+logger = logging.getLogger(__name__)
 
 MAX_FLOWS = 20
 LONGEST = 3600.0  # seconds; GitHub's codes hold for 900
@@ -50,6 +53,32 @@ class SignIns:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._flows: dict[str, _Flow] = {}  # oldest first
+        self._followers: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Follow the flows that nobody asks about. Until cancelled."""
+        async with trio.open_nursery() as self._followers:
+            task_status.started()
+            await trio.sleep_forever()
+
+    def follow(self, handle: str) -> None:
+        """Its starter has no way to ask how it is getting on: we do, until it ends, where :meth:`run` runs."""
+        if self._followers is not None:
+            self._followers.start_soon(self._follow, handle)
+
+    async def _follow(self, handle: str) -> None:
+        while (flow := self._flows.get(handle)) is not None and flow.result is None:
+            await trio.sleep(flow.interval + MARGIN)
+            try:
+                await self.poll(handle, "", None)
+            except ProxyError as error:
+                logger.warning("a sign-in could not be stored yet: %s", error)
+
+    def drop_pending(self) -> int:
+        """Forget those that wait for a person, and say how many."""
+        kept = {handle: flow for handle, flow in self._flows.items() if flow.result is not None}
+        dropped, self._flows = len(self._flows) - len(kept), kept
+        return dropped
 
     async def start(self, record: AccountRecord) -> dict[str, Any]:
         """``record`` says by which host and which way out; its token is not known yet. Raises ``Refused``."""

@@ -73,6 +73,7 @@ def shown_record(record: AccountRecord, standing: Standing, *, group: str, warni
         "group": group,
         "enterpriseHost": record.enterprise_host,
         "direct": record.direct,
+        "preferred": record.preferred,
         "modelCooldowns": {
             key: {"until": milliseconds(cooldown.until), "reason": cooldown.why}
             for key, cooldown in standing.cooldowns.items()

@@ -11,7 +11,7 @@ from copilot_trio.dialects.surrogates import without_half_pairs
 from copilot_trio.errors import ProxyError
 from copilot_trio.job import Job, Stopwatch, seed_of
 from copilot_trio.models.model import Model
-from copilot_trio.relay import check_type, own_headers, read_whole, reply_headers
+from copilot_trio.relay import RelaySettings, check_type, own_headers, read_whole, reply_headers
 from copilot_trio.server.dispatch import announce
 from copilot_trio.server.exchange import Exchange
 from copilot_trio.server.router import Router
@@ -21,7 +21,7 @@ JSON = "application/json"
 INTENT = "copilot-panel"  # as VS Code's own embeddings (upstream.md §11.1)
 
 
-def add_routes(router: Router, attempts: Attempts, patience: float) -> None:
+def add_routes(router: Router, attempts: Attempts, settings: RelaySettings) -> None:
     async def embed(exchange: Exchange) -> None:
         body = without_half_pairs(exchange.request.body)
         request = read_request(body)
@@ -33,7 +33,7 @@ def add_routes(router: Router, attempts: Attempts, patience: float) -> None:
 
         async def carry(answer: Answer, plan: EmbeddingsPlan, account: Account) -> None:
             check_type(answer, JSON)
-            reply = await read_whole(job, answer, patience)
+            reply = await read_whole(job, answer, settings.silence)
             job.note.usage = Usage(input_tokens=tokens_in(reply))
             await exchange.respond(200, plan.whole_answer(reply), headers=reply_headers(answer, account, job.watch))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -119,6 +120,7 @@ class Connection:
         refused: ProxyError | None = None
         asking: Asking | None = None
         try:
+            self._exchange.readmit()  # its key may have been revoked since
             asking = self._session.read(frame)
         except ProxyError as error:
             refused = error
@@ -161,9 +163,9 @@ def _model_of(body: bytes) -> str:
         return ""
 
 
-def add_routes(router: Router, relay: Relay, max_message: int, *, served: bool) -> None:
+def add_routes(router: Router, relay: Relay, max_message: int, *, served: Callable[[], bool]) -> None:
     async def open_session(exchange: Exchange) -> None:
-        if not served:
+        if not served():
             raise UpgradeRequired("Responses over WebSocket is switched off here", remedy="Use POST.")
         check_handshake(exchange.request)
         announce(exchange)

@@ -12,6 +12,9 @@ from copilot_trio import __version__
 
 from .failure import CommandFailed
 from .options import add_accounts, add_auth, add_demo, add_start, add_twin
+from .options_care import add_debug, add_doctor, add_logout, add_proxy
+from .options_setup import add_setup
+from .options_usage import WRONG_USE, add_check_usage, add_guard
 
 DESCRIPTION = "Your GitHub Copilot subscription as OpenAI- and Anthropic-compatible APIs, on this machine."
 EPILOG = """examples:
@@ -21,6 +24,7 @@ EPILOG = """examples:
   copilot-trio auth                     sign in only
   copilot-trio add-account -l work      one more account; a running server uses it at once
   copilot-trio list-accounts            what is stored of them, and how they are
+  copilot-trio setup codex --write      point a client at the running server
 
 Unofficial: not made or supported by GitHub. The README says what that means.
 """
@@ -41,16 +45,28 @@ def build_parser() -> argparse.ArgumentParser:
     add_demo(commands)
     add_auth(commands)
     add_accounts(commands)
+    add_check_usage(commands)
+    add_guard(commands)
+    add_setup(commands)
+    add_doctor(commands)
+    add_proxy(commands)
+    add_logout(commands)
+    add_debug(commands)
     add_twin(commands)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 failed, 2 wrong use."""
+    """Exit code: 0 done, 1 failed, 2 wrong use; ``guard`` has its own."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help", "--version"}):
         arguments.insert(0, "start")
-    options = build_parser().parse_args(arguments)
+    try:
+        options = build_parser().parse_args(arguments)
+    except SystemExit as leaving:
+        if leaving.code == 2 and arguments[0] == "guard":
+            return WRONG_USE
+        raise
     command = importlib.import_module(f"copilot_trio.cli.{_module(options.command)}")
     try:
         code: int = command.run(options, os.environ)

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     token = token_in_file(Path(options.github_token_file)) if options.github_token_file else ""
     record = asked_record(options, token, label=options.label, proxy=options.proxy, direct=options.direct)
     _check_label(before, record)
-    seat = equipment(options, environment, chosen_egress(options, environment))(record)
+    seat = equipment(options, environment, chosen_egress(options, environment, config))(record)
     check_ca_file(options.ca_file)
     if not before.accounts:
         say(first_run_notice(config.identity))

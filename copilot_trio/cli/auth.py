@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,13 +38,17 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     read_accounts(directory)  # a damaged file is found before the person has signed in
     if options.acknowledge:
         return acknowledge_all(directory)
+    if options.show_token and not sys.stdout.isatty():
+        raise CommandFailed("--show-token shows the token on a terminal only", 2)
     record = asked_record(options, label=options.label)
     hosts = chosen_hosts(options, environment)
-    dial = chosen_egress(options, environment).dial
+    dial = chosen_egress(options, environment, config).dial
     check_ca_file(options.ca_file)
     say(first_run_notice(config.identity))
     record = trio.run(sign_in, config, record, hosts, dial, options.ca_file)
     store(directory, record, options.account_type)
+    if options.show_token:
+        say(f"GitHub token: {record.github_token}")
     return 0
 
 

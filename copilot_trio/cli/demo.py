@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,9 +24,11 @@ from copilot_trio.server.listen import Limits
 from copilot_trio.twin import Account as TwinAccount
 from copilot_trio.twin import Ports, Twin, serve_twin
 from copilot_trio.upstream.egress import direct
+from copilot_trio.usage.store import MAX_BYTES, open_store
 
 from .equipment import equipment
 from .failure import CommandFailed
+from .past_usage import past_usage
 from .say import say
 from .start import print_addresses, show_models
 from .stored import accounts_path
@@ -40,26 +44,41 @@ ACCOUNT_TYPES: dict[str, AccountType] = {"business": "business", "enterprise": "
 
 
 def run(options: argparse.Namespace, _: Mapping[str, str]) -> int:
-    logs.set_up(verbose=options.verbose)
+    ring = logs.LogRing()
+    logs.set_up(verbose=options.verbose, ring=ring)
     if not is_loopback(options.host):
         raise CommandFailed("the demo has no keys, so it listens on loopback hosts only", 2)
     with TemporaryDirectory(prefix="copilot-trio-demo-") as directory:
         try:
-            trio.run(_serve, options, Path(directory))
+            trio.run(_serve, options, Path(directory), ring)
         except* CannotListen as group:
             raise CommandFailed(f"{group.exceptions[0]}. Choose another --port.") from None
     return 0
 
 
-async def _serve(options: argparse.Namespace, directory: Path) -> None:
+async def _serve(options: argparse.Namespace, directory: Path, ring: logs.LogRing) -> None:
     twin = Twin()
     async with trio.open_nursery() as nursery:
         ports: Ports = await nursery.start(serve_twin, twin)
         path = accounts_path(directory)
-        save_accounts(path, AccountsFile(accounts=tuple(_record(account) for account in twin.accounts)))
+        records = tuple(_record(account) for account in twin.accounts)
+        save_accounts(path, AccountsFile(accounts=records))
+        usage_file = directory / "usage.sqlite3"
+        await trio.to_thread.run_sync(_remember, usage_file, records)
         equip = equipment(_flags(ports.base_url), {}, direct())
         limits = Limits(max_connections=connection_cap(1000))
-        app = App(Config(), [], Access(options.host), limits, accounts_file=path, equip=equip)
+        app = App(
+            Config(),
+            [],
+            Access(options.host),
+            limits,
+            accounts_file=path,
+            equip=equip,
+            config_file=directory / "config.json",
+            usage_file=usage_file,
+            ring=ring,
+            show_token=True,  # an emulator's
+        )
 
         def on_listening(host: str, port: int) -> None:
             say(f"copilot_trio {__version__} demo: no account, no network; an emulator gives canned answers")
@@ -71,6 +90,11 @@ async def _serve(options: argparse.Namespace, directory: Path) -> None:
 
         await serve(app, options.host, options.port, on_listening=on_listening, beside=lambda: show_models(app))
         nursery.cancel_scope.cancel("the demo is over")
+
+
+def _remember(usage_file: Path, records: tuple[AccountRecord, ...]) -> None:
+    with closing(open_store(usage_file, MAX_BYTES, time.time)) as store:
+        store.write(list(past_usage(records, time.time())))
 
 
 def _flags(base_url: str) -> argparse.Namespace:

@@ -18,7 +18,8 @@ def add_start(commands: Commands) -> None:
         "start",
         "serve (the default command)",
         "  copilot-trio start\n  copilot-trio start --port 5000 --account-type business\n"
-        "  copilot-trio start --host 0.0.0.0 --api-key my-long-secret",
+        "  copilot-trio start --host 0.0.0.0 --api-key my-long-secret\n"
+        "  copilot-trio start --rate-limit 30 --wait\n  copilot-trio start --claude-code",
     )
     _add_listen(parser, DEFAULT_PORT)
     _add_account(parser)
@@ -31,12 +32,30 @@ def add_start(commands: Commands) -> None:
     gate.add_argument(
         "--no-auth", action="store_true", help="serve without any key: whoever reaches the port may spend"
     )
+    gate.add_argument(
+        "--show-token", action="store_true", help="let GET /token tell the Copilot token to whoever has the admin right"
+    )
     gate.add_argument("--i-know", action="store_true", help="needed for --no-auth on a host that is not loopback")
     models = parser.add_argument_group("models")
+    models.add_argument(
+        "--claude-code",
+        "-c",
+        action="store_true",
+        help="ask which models Claude Code is to use, and show the command that starts it",
+    )
     models.add_argument(
         "--no-auto-thinking", action="store_true", help="do not let models think where the client says nothing of it"
     )
     limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--rate-limit",
+        "-r",
+        type=_seconds,
+        metavar="SECONDS",
+        help="between two model requests; one that comes sooner is refused with 429",
+    )
+    limits.add_argument("--wait", "-w", action="store_true", help="let it wait for its turn instead")
+    limits.add_argument("--manual", action="store_true", help="ask on this terminal before each model request")
     limits.add_argument(
         "--max-body", type=_positive, default=64, metavar="MIB", help="largest request body (default 64)"
     )
@@ -72,6 +91,7 @@ def add_auth(commands: Commands) -> None:
         action="store_true",
         help="use every account again that GitHub warned about; see also `acknowledge`",
     )
+    parser.add_argument("--show-token", action="store_true", help="show the GitHub token, on a terminal only")
 
 
 def add_accounts(commands: Commands) -> None:
@@ -216,4 +236,11 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 86400:
+        raise argparse.ArgumentTypeError("must be over 0 and at most 86400, a day")
     return number

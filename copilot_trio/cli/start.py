@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import secrets
-import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,32 +15,38 @@ from copilot_trio import __version__, logs
 from copilot_trio.accounts.account import Account
 from copilot_trio.accounts.importing import find_accounts, known_directories
 from copilot_trio.accounts.offer import offered
-from copilot_trio.accounts.store import load_accounts, write_private
-from copilot_trio.app import App, CannotListen, Seat, connection_cap, serve
-from copilot_trio.config import ApiKey, Config, DamagedFile, data_directory, load_config
+from copilot_trio.accounts.store import load_accounts
+from copilot_trio.admin.codex_proxy import Home
+from copilot_trio.admission import Pace
+from copilot_trio.app import App, CannotListen, connection_cap, serve
+from copilot_trio.clients.places import place_of
+from copilot_trio.config import Config, DamagedFile, data_directory, load_config
 from copilot_trio.errors import ProxyError
-from copilot_trio.github.hosts import is_loopback
-from copilot_trio.server.auth import Access, hash_key
 from copilot_trio.server.listen import Limits
 from copilot_trio.upstream.network import Dial
 
+from .access import access_of, with_a_key
 from .ask import confirmed
 from .auth import check_token, sign_in, store
 from .credentials import asked_record, given_credential
-from .equipment import Equip, equipment
+from .equipment import equipment
 from .failure import CommandFailed
 from .hosts import chosen_hosts
 from .import_accounts import import_found, show_found
+from .launch import offer_claude_code
 from .network import check_ca_file, chosen_egress
 from .notice import first_run_notice
 from .say import say
+from .terminal import terminal_for
 
 MIB = 1024 * 1024
 SHOWN_MODELS = 12
+LOOPBACK, EVERYWHERE = "127.0.0.1", {"0.0.0.0", "::"}  # noqa: S104 (what a client here calls a server on all)
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    logs.set_up(verbose=options.verbose)
+    ring = logs.LogRing()
+    logs.set_up(verbose=options.verbose, ring=ring)
     directory = data_directory(environment)
     accounts_path = directory / "accounts.json"
     try:
@@ -49,9 +54,12 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         stored = load_accounts(accounts_path)
     except DamagedFile as error:
         raise CommandFailed(str(error)) from None
-    if options.no_auto_thinking:
-        config = msgspec.structs.replace(config, auto_thinking=False)
-    egress = chosen_egress(options, environment)
+    if options.wait and options.rate_limit is None:
+        raise CommandFailed("--wait says what --rate-limit does with a request that comes too soon: give both", 2)
+    terminal = None
+    if options.manual or options.claude_code:
+        terminal = terminal_for("--manual" if options.manual else "--claude-code")
+    egress = chosen_egress(options, environment, config)
     check_ca_file(options.ca_file)
     credential = given_credential(options, environment, any_stored=bool(stored.accounts))
     if credential is None and not stored.accounts:
@@ -65,41 +73,72 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
                 check_token, config, credential.record, seats[0].hosts, seats[0].egress.dial, options.ca_file
             )
             store(directory, msgspec.structs.replace(credential.record, login=login, label=""), options.account_type)
-    access = _access(options, config, directory / "config.json")
+    config = with_a_key(options, config, directory)
+    allowed = partial(access_of, options, environment)
     limits = Limits(
         max_body=options.max_body * MIB,
         drain=options.drain,
         max_connections=connection_cap(options.max_connections),
     )
-    source = "accounts.json" if credential is None else credential.source
-    trio.run(
-        _serve, options, config, seats, equip if credential is None else None, source, access, limits, accounts_path
+    make = partial(
+        App,
+        config,
+        seats,
+        allowed(config),
+        limits,
+        accounts_file=accounts_path,
+        equip=equip if credential is None else None,
+        config_file=directory / "config.json",
+        amend=partial(_amended, options),
+        access_of=allowed,
+        approve=terminal if options.manual else None,
+        pace=None if options.rate_limit is None else Pace(options.rate_limit, wait=options.wait),
+        usage_file=directory / "usage.sqlite3",
+        ring=ring,
+        show_token=options.show_token,
+        home=Home(known_directories(Path.home()), place_of("claude-code", environment, Path.home())),
+        ca_file=options.ca_file,
     )
+    source = "accounts.json" if credential is None else credential.source
+    show_launch = None
+    if options.claude_code and terminal is not None:
+        key = next(iter(options.api_key), None)
+        show_launch = partial(offer_claude_code, terminal=terminal, key=key, environment=environment)
+    trio.run(_serve, options, make, source, show_launch)
     return 0
+
+
+def _amended(options: argparse.Namespace, config: Config) -> Config:
+    """What flags say counts for more than what is stored."""
+    return msgspec.structs.replace(config, auto_thinking=False) if options.no_auto_thinking else config
 
 
 async def _serve(
     options: argparse.Namespace,
-    config: Config,
-    seats: list[Seat],
-    equip: Equip | None,
+    make: Callable[[], App],
     source: str,
-    access: Access,
-    limits: Limits,
-    accounts_path: Path,
+    show_launch: Callable[..., Awaitable[None]] | None,
 ) -> None:
     try:
-        app = App(config, seats, access, limits, accounts_file=accounts_path, equip=equip, ca_file=options.ca_file)
+        app = make()
     except DamagedFile as error:
         raise CommandFailed(str(error)) from None
+
+    reachable: list[str] = []
 
     def on_listening(host: str, port: int) -> None:
         say(f"copilot_trio {__version__}: unofficial, not made or supported by GitHub; its terms apply to you")
         say(f"accounts   {', '.join(map(_shown, app.accounts.accounts))}, from {source}")
-        print_addresses(host, port, keyed=bool(access.keys))
+        print_addresses(host, port, keyed=app.keyed)
+        reachable.append(base_url(LOOPBACK if host in EVERYWHERE else host, port))
+
+    async def beside() -> None:
+        await show_models(app)
+        if show_launch is not None:
+            await show_launch(app, base_url=reachable[0])
 
     try:
-        await serve(app, options.host, options.port, on_listening=on_listening, beside=lambda: show_models(app))
+        await serve(app, options.host, options.port, on_listening=on_listening, beside=beside)
     except CannotListen as error:
         raise CommandFailed(f"{error}. Choose another --port.") from None
 
@@ -110,12 +149,15 @@ def _shown(account: Account) -> str:
 
 
 def print_addresses(host: str, port: int, *, keyed: bool) -> None:
-    shown = f"[{host}]" if ":" in host else host
-    base = f"http://{shown}:{port}"
+    base = base_url(host, port)
     key = " and your key" if keyed else ", any key"
     say(f"listening  {base}")
     say(f"OpenAI     base URL {base}/v1{key}")
     say(f"Anthropic  base URL {base}{key}")
+
+
+def base_url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def show_models(app: App) -> None:
@@ -149,39 +191,3 @@ def _first_run(
     hosts = chosen_hosts(options, environment)
     record = trio.run(sign_in, config, asked_record(options), hosts, dial, options.ca_file)
     store(directory, record, options.account_type)
-
-
-def _access(options: argparse.Namespace, config: Config, config_path: Path) -> Access:
-    """Keys from flags and settings. A host that others can reach is never served without one, unless told so twice."""
-    loopback = is_loopback(options.host)
-    if options.no_auth:
-        if not loopback and not options.i_know:
-            raise CommandFailed(
-                f"--no-auth on {options.host} lets everybody in reach spend: add --i-know if so meant", 2
-            )
-        return Access(options.host, (), tuple(options.allowed_host), tuple(options.allowed_origin))
-    keys = [ApiKey(f"flag {number}", hash_key(key)) for number, key in enumerate(options.api_key, 1)]
-    keys += config.keys
-    if not keys and not loopback:
-        _check_can_listen(options.host, options.port)  # or the key would be shown in vain
-        keys.append(_generate_key(config, config_path))
-    return Access(options.host, tuple(keys), tuple(options.allowed_host), tuple(options.allowed_origin))
-
-
-def _check_can_listen(host: str, port: int) -> None:
-    try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
-    except OSError as error:
-        raise CommandFailed(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
-
-
-def _generate_key(config: Config, config_path: Path) -> ApiKey:
-    secret = f"ct-{secrets.token_urlsafe(24)}"
-    key = ApiKey("generated", hash_key(secret))
-    changed = msgspec.structs.replace(config, keys=(*config.keys, key))
-    try:
-        write_private(config_path, msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n")
-    except OSError as error:
-        raise CommandFailed(f"a generated key could not be stored in {config_path}: {error.strerror}") from None
-    say(f"API key, shown this once: {secret}")
-    return key

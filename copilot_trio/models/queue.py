@@ -32,7 +32,7 @@ class ModelQueues:
 
     def __init__(self, limits: Mapping[str, int], max_wait: float) -> None:
         self._limits = dict(limits)
-        self._max_wait = max_wait
+        self.max_wait = max_wait
         self._queues: dict[str, _Queue] = {}
 
     def __repr__(self) -> str:
@@ -64,12 +64,12 @@ class ModelQueues:
             queue.active += 1
             queue.total += 1
             return queue
-        with trio.move_on_after(self._max_wait) as patience:
+        with trio.move_on_after(self.max_wait) as patience:
             await queue.waiting.park()  # who lets us go counts us in, so that nobody slips in between
         if patience.cancelled_caught:
             raise RateLimited(
                 f"{model_id} has {queue.limit} requests under way, as many as it may, "
-                f"and none made room for this one in {self._max_wait:.0f} s",
+                f"and none made room for this one in {self.max_wait:.0f} s",
                 remedy="The limit is `concurrency` in config.json, by model id or as `default`. Nothing was sent.",
                 retry_after=RETRY_AFTER,
                 code="concurrency_limit",

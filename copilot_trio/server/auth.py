@@ -16,7 +16,7 @@ from copilot_trio.config import ApiKey, Right
 from copilot_trio.errors import Forbidden, Unauthorized, UnsupportedMedia
 
 from .exchange import Request
-from .router import Scope
+from .router import Scope, no_route
 
 CURSOR_ORIGIN = "vscode-file://vscode-app"  # Cursor's Verify button, on the model APIs only
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._\-]+)(:[0-9]*)?")
@@ -28,10 +28,14 @@ def hash_key(key: str) -> str:
 
 
 class Access(msgspec.Struct, frozen=True):
-    """``host`` is what the server is bound to. Without keys, whoever passes the gate has every right."""
+    """``host`` is what the server is bound to. Without keys, whoever passes the gate has every right.
+
+    ``management``: SHA-256 of the keys to ``/v0/management``, which is not there without any.
+    """
 
     host: str = "127.0.0.1"
     keys: tuple[ApiKey, ...] = ()
+    management: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
 
@@ -44,12 +48,12 @@ class Admitted(msgspec.Struct, frozen=True):
 
 
 def admit(request: Request, scope: Scope, access: Access) -> Admitted:
-    """Raises ``Forbidden``, ``Unauthorized`` or ``UnsupportedMedia``."""
+    """Raises ``Forbidden``, ``Unauthorized`` or ``UnsupportedMedia``; ``NotFound`` for what is switched off."""
+    if scope == "management":
+        return _admit_manager(request, access)
     key = _key_of(request, access.keys)
-    if key is None and not _host_allowed(request, access):
-        raise Forbidden(
-            "this Host header is not one of this server's names", remedy="Start it with --allowed-host NAME to add one."
-        )
+    if key is None:
+        _check_host(request, access)
     _check_origin(request, scope, access)
     if access.keys and scope != "open":
         if key is None:
@@ -58,15 +62,53 @@ def admit(request: Request, scope: Scope, access: Access) -> Admitted:
             )
         if scope not in key.rights:
             raise Forbidden(f"the API key {key.label!r} lacks the right {scope!r}")
-    if request.method in {"POST", "PUT", "PATCH"} and _media_type(request) != "application/json":
-        raise UnsupportedMedia("the body must be application/json", remedy="Set the Content-Type header.")
+    _check_type(request)
     if key is not None:
         return Admitted(key.rights, Pin(key.group, key.account))
     return Admitted(() if access.keys else ("inference", "admin"))
 
 
+def _admit_manager(request: Request, access: Access) -> Admitted:
+    """By a management key, which opens nothing else; an API key, whatever its rights, does not do here."""
+    _check_managed(request, access)
+    known = _is_manager(request, access)
+    if not known:
+        _check_host(request, access)
+    _check_origin(request, "management", access)
+    if not known:
+        raise Unauthorized(
+            "the management key is missing or wrong",
+            remedy="Send it as `Authorization: Bearer` or as `X-Management-Key`.",
+        )
+    _check_type(request)
+    return Admitted(())
+
+
+def _check_managed(request: Request, access: Access) -> None:
+    if not access.management:
+        raise no_route(request.path)
+
+
+def _is_manager(request: Request, access: Access) -> bool:
+    """Every key is compared, each in constant time; ``Authorization`` may hold it without a scheme, too."""
+    authorization = request.headers.get("authorization", "")
+    scheme, _, bearer = authorization.partition(" ")
+    given = (
+        bearer.strip() if scheme.lower() == "bearer" else authorization,
+        request.headers.get("x-management-key", ""),
+    )
+    known = False
+    for secret in filter(None, given):
+        digest = hash_key(secret).encode()
+        for key in access.management:
+            known |= hmac.compare_digest(digest, key.lower().encode())
+    return known
+
+
 def preflight(request: Request, access: Access, scope: Scope = "inference") -> list[tuple[str, str]]:
     """Headers that answer an ``OPTIONS`` of an allowed origin. Raises ``Forbidden`` for all others."""
+    if scope == "management":
+        _check_managed(request, access)
     headers = cors_headers(request, access, scope)
     if not headers:
         raise Forbidden("this origin may not call this server", remedy="Start it with --allowed-origin to add one.")
@@ -99,6 +141,13 @@ def _key_of(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
             if hmac.compare_digest(digest, key.sha256.lower().encode()):
                 found = key
     return found
+
+
+def _check_host(request: Request, access: Access) -> None:
+    if not _host_allowed(request, access):
+        raise Forbidden(
+            "this Host header is not one of this server's names", remedy="Start it with --allowed-host NAME to add one."
+        )
 
 
 def _host_allowed(request: Request, access: Access) -> bool:
@@ -140,6 +189,11 @@ def _check_origin(request: Request, scope: Scope, access: Access) -> None:
             raise Forbidden("web pages of other origins may not call this server", remedy="See --allowed-origin.")
     if request.headers.get("sec-fetch-site") == "cross-site":
         raise Forbidden("web pages of other origins may not call this server")
+
+
+def _check_type(request: Request) -> None:
+    if request.method in {"POST", "PUT", "PATCH"} and _media_type(request) != "application/json":
+        raise UnsupportedMedia("the body must be application/json", remedy="Set the Content-Type header.")
 
 
 def _media_type(request: Request) -> str:

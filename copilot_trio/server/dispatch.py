@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,35 +14,52 @@ import msgspec
 import trio
 
 from copilot_trio.dialects.dialect import dialect_for
-from copilot_trio.errors import MethodNotAllowed, ProxyError, UpgradeRequired
+from copilot_trio.errors import MethodNotAllowed, ProxyError, TooManyWrongKeys, Unauthorized, UpgradeRequired
+from copilot_trio.logs import ACCESS
+from copilot_trio.usage.journal import LEFT, Journal, endpoint_of
 from copilot_trio.usage.note import duration
 
-from .auth import Access, admit, cors_headers, preflight
+from .auth import Access, Admitted, admit, cors_headers, preflight
 from .body import decoded_body
 from .exchange import Exchange, Request
-from .router import Router
+from .router import Route, Router
+from .wrong_keys import WrongKeys
 
-access_log = logging.getLogger("copilot_trio.access")
+access_log = logging.getLogger(ACCESS)
 
+PLAIN = ("/api/", "/admin/", "/v0/management/")
+MONITORING = {"/usage", "/token", "/metrics"}
+CODEX_PROXY = re.compile("/(account|accounts|settings|claude/config)(/|$)")
 LONG_WAIT = 60.0  # seconds: a client told to wait longer had better not retry at all (product.md §5.8)
 
 
 class Dispatcher:
-    def __init__(self, router: Router, access: Access, max_body: int) -> None:
+    def __init__(self, router: Router, access: Access, max_body: int, journal: Journal | None = None) -> None:
         self._router = router
-        self._access = access
+        self.access = access  # may be replaced: it holds from the next request on
         self._max_body = max_body
+        self._journal = journal or Journal()
+        self._wrong_keys = WrongKeys()
 
     def admit_head(self, request: Request) -> None:
         """An ``AdmitHead``: what can be refused without the body."""
         route = self._router.find(request.path)
-        admit(request, route.scope, self._access)
+        self._admit(request, route)
         self._router.handler(route, request.method)
+
+    def _admit(self, request: Request, route: Route) -> Admitted:
+        try:
+            return admit(request, route.scope, self.access)
+        except Unauthorized as error:
+            wait = self._wrong_keys.count(request.peer, trio.current_time()) if route.scope == "management" else None
+            if wait is None:
+                raise
+            raise TooManyWrongKeys(error.cause, remedy=f"Try again in {wait:.0f} s.", retry_after=wait) from None
 
     async def handle(self, exchange: Exchange) -> None:
         """A ``Handler``: answers every request, writes its two log lines."""
         began = trio.current_time()
-        note = exchange.note
+        note, exchange.journal = exchange.note, self._journal
         _identify(exchange)
         status = 0
         try:
@@ -66,11 +84,18 @@ class Dispatcher:
         request = exchange.request
         route = self._router.find(request.path)
         if request.method == "OPTIONS":
-            await exchange.respond(204, headers=preflight(request, self._access, route.scope))
+            await exchange.respond(204, headers=preflight(request, self.access, route.scope))
             return
-        exchange.extra_headers += cors_headers(request, self._access, route.scope)  # refusals are to be readable too
-        admitted = admit(request, route.scope, self._access)
-        exchange.rights, exchange.pin = admitted.rights, admitted.pin
+        exchange.extra_headers += cors_headers(request, self.access, route.scope)  # refusals are to be readable too
+
+        def readmit() -> None:
+            admitted = self._admit(request, route)
+            exchange.rights, exchange.pin = admitted.rights, admitted.pin
+
+        readmit()
+        exchange.readmit = readmit
+        exchange.note.endpoint = endpoint_of(request.path) if request.method == "POST" else ""
+        exchange.quiet = route.scope == "admin" and request.method in {"GET", "HEAD"}
         handler = self._router.handler(route, request.method)
         if request.body and "content-encoding" in request.headers:
             exchange.request = msgspec.structs.replace(request, body=decoded_body(request, self._max_body))
@@ -82,6 +107,7 @@ def logged(exchange: Exchange) -> Iterator[None]:
     """One request on an upgraded connection: its id and its two log lines."""
     began = trio.current_time()
     _identify(exchange)
+    exchange.note.endpoint = endpoint_of(exchange.request.path)
     try:
         yield
     finally:
@@ -112,8 +138,10 @@ def _identify(exchange: Exchange) -> None:
 
 async def _respond(exchange: Exchange, error: ProxyError) -> None:
     request = exchange.request
-    if request.path.startswith(("/api/", "/admin/")):
+    if request.path.startswith(PLAIN) or request.path.rstrip("/") in MONITORING:
         body = msgspec.json.encode({"error": str(error)})
+    elif CODEX_PROXY.match(request.path):
+        body = msgspec.json.encode({"success": False, "error": str(error)})
     else:
         body = dialect_for(request.path, request.headers).render_error(error)
     await exchange.respond(error.status, body, headers=error_headers(error))
@@ -139,17 +167,31 @@ def announce(exchange: Exchange) -> None:
     """The first log line, once."""
     if not exchange.announced:
         exchange.announced = True
-        access_log.info("%s%s <-- %s", _printable(exchange.note.prefix()), _clock(), _shown(exchange))
+        if exchange.journal is not None:
+            exchange.journal.begun(exchange.note, exchange.request_id, exchange.request)
+        if not exchange.quiet:
+            _log_beginning(exchange)
+
+
+def _log_beginning(exchange: Exchange) -> None:
+    access_log.info("%s%s <-- %s", _printable(exchange.note.prefix()), _clock(), _shown(exchange))
 
 
 def _log_end(exchange: Exchange, began: float, status: int = 0) -> None:
     """The second log line, after the first. Without a ``status``: the answer's own, if it arrived whole."""
     announce(exchange)  # where the handler has not, for want of a model to name
     note = exchange.note
-    status = status or (exchange.status if exchange.finished else 499)
+    status = status or (exchange.status if exchange.finished else LEFT)
+    if exchange.journal is not None:
+        exchange.journal.ended(note, status, began)
+    if exchange.quiet:
+        if status < 400 or status == LEFT:
+            return  # pages ask every second
+        _log_beginning(exchange)
     prefix, suffix = _printable(note.prefix()), _printable(note.suffix())
     took = duration(trio.current_time() - began)
-    access_log.info("%s%s --> %s %d %s%s", prefix, _clock(), _shown(exchange), status, took, suffix)
+    line = (prefix, _clock(), _shown(exchange), status, took, suffix)
+    access_log.info("%s%s --> %s %d %s%s", *line, extra={"status": status})
 
 
 def _clock() -> str:

@@ -13,6 +13,7 @@ import trio
 from copilot_trio.accounts.groups import NO_PIN
 from copilot_trio.config import Right
 from copilot_trio.errors import ProxyError
+from copilot_trio.usage.journal import Journal
 from copilot_trio.usage.note import RequestNote
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ class Exchange:
         self.request_id = ""
         self.rights: tuple[Right, ...] = ()
         self.pin = NO_PIN  # where its key's requests go
+        self.readmit: Callable[[], None] = lambda: None  # raises once its caller may call no longer
         self.note = RequestNote()
+        self.journal: Journal | None = None
+        self.quiet = False  # of no interest to the log, unless it fails
         self.announced = False  # the first of its two log lines is out
         self._connection = connection
         self._nursery = nursery
@@ -92,7 +96,7 @@ class Exchange:
         """One of several requests on an upgraded connection, with a note and an id of its own."""
         request = msgspec.structs.replace(self.request, method="WS", body=body, received=trio.current_time())
         exchange = Exchange(request, self._connection, nursery)
-        exchange.rights, exchange.pin = self.rights, self.pin
+        exchange.rights, exchange.pin, exchange.journal = self.rights, self.pin, self.journal
         return exchange
 
     def idle(self) -> AbstractContextManager[trio.CancelScope]:

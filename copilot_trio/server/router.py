@@ -10,7 +10,7 @@ from copilot_trio.errors import MethodNotAllowed, NotFound
 
 from .exchange import Handler
 
-Scope = Literal["open", "inference", "admin"]
+Scope = Literal["open", "inference", "admin", "management"]
 MODEL_PREFIXES = ("", "/v1", "/copilot/v1")
 
 
@@ -32,6 +32,10 @@ class Route(msgspec.Struct, frozen=True):
             return False
         middle = path[len(before) : len(path) - len(after)]
         return not after or (bool(middle) and "/" not in middle)
+
+
+def no_route(path: str) -> NotFound:
+    return NotFound(f"there is no route {path[:200]}", remedy="The README lists what there is.")
 
 
 class Router:
@@ -68,7 +72,7 @@ class Router:
             fitting = [each for each in self._open_ended if each.fits(path)]
             route = max(fitting, key=lambda each: tuple(map(len, each.ends())), default=None)
         if route is None:
-            raise NotFound(f"there is no route {path[:200]}", remedy="The README lists what there is.")
+            raise no_route(path)
         return route
 
     @staticmethod

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from copilot_trio.turn import Usage
 
 NANO = 1_000_000_000
 
 
 class RequestNote:
-    """Filled in as the request goes on its way; read once, when it ends."""
+    """Filled in as the request goes on its way; read once, when it ends.
+
+    ``endpoint`` is empty for what asks no model, ``account`` a label. ``billing`` is the upstream model's.
+    ``first_piece``: when the first of a stream came from upstream, on Trio's clock.
+    """
 
     def __init__(self) -> None:
-        self.model = ""
+        self.endpoint = ""
+        self.model = ""  # as the client calls it
+        self.upstream_model = ""
+        self.billing: Mapping[str, Any] = {}
         self.thinking = False
+        self.stream = False
+        self.initiator = ""
         self.account = ""
+        self.group = ""
+        self.first_piece: float | None = None
         self.usage: Usage | None = None
         self.error = ""
 
