@@ -38,7 +38,7 @@ OTHERS = ("/api/stats", "/api/requests", "/api/quota", "/api/accounts", "/metric
 READS = tuple(path for name in RANGES for path in (f"{SUMMARY}?range={name}", *OTHERS))
 READERS = 4
 CHAT = Pair("chat", "chat")
-DELAY_US = 20_000  # between two events of a stream
+DELAY_US = 50_000  # between two events of a stream
 WORST = 5.0  # ms
 
 

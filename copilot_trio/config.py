@@ -19,6 +19,7 @@ ModelName = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\s*]+\Z")]
 ModelPattern = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^(\*|\S*[^\s*]\S*)\Z")]  # stars alone: only one
 Limit = Annotated[int, msgspec.Meta(ge=1)]
 Delay = Annotated[float, msgspec.Meta(ge=0, le=60)]
+AccountName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 GroupName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
 ProxyText = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -132,7 +133,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     one. ``web_search_model``: which model answers searches that the client leaves to the server. ``groups``: accounts,
     by label or id, that may stand in for each other; the others are grouped by host and type. ``proxy``: the saved one.
     ``management_key``: the SHA-256 of what opens ``/v0/management``. ``inspect_bodies``: keep headers and the beginning
-    of the bodies of the newest requests in memory, for ``GET /api/requests``.
+    of the bodies of the newest requests in memory, for ``GET /api/requests``. ``budget_cookie_files``: by an account's
+    label or id, a file that is yours alone with the cookies of its GitHub session: ``check-usage`` shows its budgets.
     """
 
     identity: Identity = Identity()
@@ -150,6 +152,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proxy: ProxySettings | None = None
     management_key: Sha256 | None = None
     inspect_bodies: bool = False
+    budget_cookie_files: dict[AccountName, str] = {}
 
     def __post_init__(self) -> None:
         named = [name for names in self.groups.values() for name in names]

@@ -23,7 +23,7 @@ from processes import call, environment, twin
 from proxy_servers import tinyproxy
 
 from copilot_trio.accounts.account import AccountRecord
-from copilot_trio.cli.auth import store
+from copilot_trio.accounts.store import Store, with_account
 from copilot_trio.twin import sample_accounts
 
 CHAT = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "SCENARIO:text REPLY=arrived"}]}
@@ -59,7 +59,7 @@ def main() -> int:
             record = AccountRecord(
                 id="a1", label="work", github_token=account.token, proxy=proxy.url("http"), machine_id="m" * 64
             )
-            store(home / "data" / "accounts.json", record)
+            Store(home / "data" / "accounts.json").update(lambda file: with_account(file, record))
             variables = environment(home, COPILOT_TRIO_GITHUB_URL=base, COPILOT_TRIO_GITHUB_API_URL=base)
             upstream = int(base.rpartition(":")[2])
             for state in ("up", "down"):

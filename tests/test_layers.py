@@ -11,18 +11,19 @@ SRC = Path(__file__).parent.parent / "copilot_trio"
 
 # Longest prefix wins. Layers as in docs/architecture.md.
 LAYERS: dict[str, int] = {
-    "errors": 0, "unreadable": 0, "sse": 0, "turn": 0, "feed": 1, "dialects": 0, "models.model": 0, "models.mapping": 0,
-    "accounts.outcome": 0, "accounts.error_body": 0, "accounts.frame": 0, "accounts.resend": 0, "accounts.health": 0,
-    "accounts.groups": 0, "accounts.affinity": 0, "accounts.quota": 0, "accounts.quota_snapshot": 0, "accounts.quota_user": 0,
-    "accounts.overlay": 0, "accounts.pace": 0, "accounts.quota_view": 0, "tokens": 0,
-    "github.budgets_json": 0, "github.budgets_page": 0,
-    "upstream.dechunk": 0, "upstream.proxy_url": 0, "usage.note": 0, "usage.price": 0, "usage.record": 0, "usage.report": 0,
-    "github.hosts": 1,
-    "config": 1, "accounts": 1, "models": 1, "usage": 1, "logs": 1,
+    "errors": 0, "unreadable": 0, "sse": 0, "turn": 0, "dialects": 0, "tokens": 0, "clients": 0,
+    "models.model": 0, "models.mapping": 0,
+    "accounts.affinity": 0, "accounts.error_body": 0, "accounts.frame": 0, "accounts.groups": 0, "accounts.health": 0,
+    "accounts.outcome": 0, "accounts.overlay": 0, "accounts.pace": 0, "accounts.quota": 0,
+    "accounts.quota_snapshot": 0, "accounts.quota_user": 0, "accounts.quota_view": 0, "accounts.resend": 0,
+    "github.budgets_json": 0, "github.budgets_page": 0, "upstream.dechunk": 0, "upstream.proxy_url": 0,
+    "usage.note": 0, "usage.price": 0, "usage.record": 0, "usage.report": 0,
+    "config": 1, "accounts": 1, "models": 1, "usage": 1, "logs": 1, "feed": 1, "github.hosts": 1,
     "server": 2, "upstream": 2, "github": 2, "accounts.store": 2, "accounts.lock": 2, "accounts.importing": 2,
     "accounts.sync": 2, "config_file": 2,
-    "clients": 0, "clients.places": 2, "clients.journal": 2, "clients.files": 2, "clients.shells": 2,
-    "job": 3, "admission": 3, "reload": 3, "attempt": 3, "websearch": 3, "relay": 3, "api": 4, "admin": 4, "doctor": 4, "twin": 4, "app": 5, "cli": 6,
+    "clients.places": 2, "clients.journal": 2, "clients.files": 2, "clients.shells": 2,
+    "job": 3, "admission": 3, "reload": 3, "attempt": 3, "websearch": 3, "relay": 3,
+    "api": 4, "admin": 4, "doctor": 4, "twin": 4, "app": 5, "cli": 6,
 }  # fmt: skip
 EDGES = ("server", "upstream", "github")
 IO = {"trio", "httpcore", "h11", "socket", "ssl", "sqlite3", "time", "random", "threading", "logging", "asyncio", "os"}

@@ -187,7 +187,7 @@ async def test_a_binding_says_whose_the_conversation_was() -> None:
     accounts = registry(an_account("a"), an_account("b"))
     one, two = accounts.accounts
     wanted, _ = wants(conversation="c")
-    assert [accounts.bind(wanted, account) for account in (one, one, two, two, one)] == [None, "a", "a", "b", "b"]
+    assert [accounts.bind(wanted, account) for account in (one, one, two, two, one)] == [None, "id-a", "id-a", "id-b", "id-b"]
     alone, _ = wants()
     assert [accounts.bind(alone, account) for account in (one, two)] == [None, None]
 
@@ -198,16 +198,16 @@ async def test_a_conversation_of_which_nothing_was_run_elsewhere_is_given_back()
     wanted, _ = wants(conversation="c")
     accounts.bind(wanted, one)
     accounts.give_back(wanted, two, accounts.bind(wanted, two))
-    assert accounts.bind(wanted, one) == "a"
+    assert accounts.bind(wanted, one) == "id-a"
     accounts.bind(wanted, two)
-    accounts.give_back(wanted, one, "b")  # somebody else has it by now
-    assert accounts.bind(wanted, gone) == "b"
+    accounts.give_back(wanted, one, "id-b")  # somebody else has it by now
+    assert accounts.bind(wanted, gone) == "id-b"
     before = accounts.bind(wanted, one)
-    accounts.remove("gone")
+    accounts.remove("id-gone")
     accounts.give_back(wanted, one, before)
-    assert accounts.bind(wanted, one) == "a"
+    assert accounts.bind(wanted, one) == "id-a"
     accounts.give_back(wanted, one, None)  # it was nobody's
-    assert accounts.bind(wanted, one) == "a"
+    assert accounts.bind(wanted, one) == "id-a"
 
 
 @pytest.mark.parametrize(("count", "moved", "waited"), [(2, True, 3), (2, False, 0), (1, True, 0)])

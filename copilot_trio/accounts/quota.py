@@ -58,7 +58,10 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     read_at: float = 0.0
 
     def window(self, name: str) -> Window | None:
-        return next((window for window in self.windows if window.name == name), None)
+        for window in self.windows:  # asked of every account at every new conversation
+            if window.name == name:
+                return window
+        return None
 
     @property
     def paying(self) -> Window | None:

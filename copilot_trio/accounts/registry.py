@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import trio
@@ -190,13 +190,16 @@ class Accounts:
             else:
                 await self._wait(survey, course)
 
-    def _in_order(self, accounts: Sequence[Account], own: str | None, course: Course) -> list[Account]:
+    def _in_order(self, accounts: Sequence[Account], own: str | None, course: Course) -> Iterator[Account]:
         """The conversation's own first, then the preferred while it has quota, then by what is left of their quota,
         then the least recently used."""
         left = [account for account in accounts if account.id not in course.failed]
-        if len(left) > 1:
-            left.sort(key=lambda account: (account.id != own, *_place(account)))
-        return left
+        mine = next((account for account in left if account.id == own), None)
+        if mine is not None:
+            yield mine  # as a rule nobody asks for more, and the others need no order
+            left.remove(mine)
+        left.sort(key=_place)
+        yield from left
 
     def _waits_for_its_own(self, own: Account, course: Course, survey: Survey) -> bool:
         """A conversation that moves waits too, and its prompt is paid for anew: a short cooldown is the cheaper wait.
@@ -292,7 +295,7 @@ class Accounts:
         """The account has run nothing of it: the prompt cache is still where it was."""
         now = trio.current_time()
         bound = self.affinity.account_of(wanted.conversation, wanted.model, now)
-        if before in self._by_id and before is not None and bound == account.id:
+        if before in self._by_id and bound == account.id:
             self.affinity.bind(wanted.conversation, wanted.model, before, now)
 
     async def pace(self, account: Account, *, moved: bool) -> None:

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     records = file.accounts if options.account is None else (chosen_account(file, options.account),)
     equip = equipment(options, environment, chosen_egress(options, environment, config))
     check_ca_file(options.ca_file)
-    usages = Asking(directory, config, equip, options.ca_file).ask(file, records)
+    usages = Asking(directory, config, equip, options.ca_file, config.budget_cookie_files).ask(file, records)
     now = time.time()
     if options.json:
         say(msgspec.json.format(msgspec.json.encode(shown_usages(usages, now)), indent=2).decode())

@@ -35,7 +35,7 @@ class Route(msgspec.Struct, frozen=True):
 
 
 def no_route(path: str) -> NotFound:
-    return NotFound(f"there is no route {path[:200]}", remedy="The README lists what there is.")
+    return NotFound(f"there is no route {path[:200]}", remedy="docs/api.md lists what there is.")
 
 
 class Router:
