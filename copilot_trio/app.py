@@ -218,7 +218,7 @@ class App:
         self._settings.silence, self._settings.gate = config.timeouts.silence, _gate(config)
         self._search.model = config.web_search_model
         self._attempts.websocket = config.upstream_websocket
-        self.journal.inspecting = config.inspect_bodies
+        self.journal.inspect(on=config.inspect_bodies)
         access = self._access_of(config)
         if self._dispatcher.access.keys and not access.keys:
             logger.warning("no API key is left: whoever reaches this server may use it")

@@ -22,6 +22,7 @@ from copilot_trio.accounts.resend import Reached, next_move
 from copilot_trio.dialects.repair import without_encrypted, without_item_ids, without_thinking
 from copilot_trio.errors import (
     AccountPaused,
+    ModelNotFound,
     NoAccount,
     ProxyError,
     RateLimited,
@@ -177,7 +178,10 @@ class Attempts:
             logger.info("%s: repairing once: %s", account.label, repair)
             if repair == "switch_endpoint":
                 catalogue.learn_refused(plan.model.id, plan.endpoint)
-                plan = planner(await catalogue.find(job.model or job.asked.model, job.kind))
+                try:
+                    plan = planner(await catalogue.find(job.model or job.asked.model, job.kind))
+                except ModelNotFound as error:  # nor at any other; another account may have it
+                    raise _Elsewhere(error) from None
             elif repair in {"refresh_token", "reread_host"}:  # the token's reply names the host too
                 token = await self._token(account, instead_of=token)
             for done in repaired & BODY_REPAIRS.keys():

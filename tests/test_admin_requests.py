@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +130,12 @@ async def test_bodies_are_kept_only_where_inspection_is_on(nursery: trio.Nursery
     assert "my token is ghu_***" in request["bodyPreview"]
     assert request["headers"]["x-api-key"] == "[redacted]"
     assert (await told(loud, "/api/requests"))["inspecting"] is True
+
+
+async def test_inspection_is_switched_while_the_server_runs(nursery: trio.Nursery, tmp_path: Path) -> None:
+    world = World(nursery, config_file=tmp_path / "config.json")
+    for on in (True, False):
+        assert (await world.call("PUT", "/api/config", {"inspect_bodies": on})).status == 200
+        await world.ask("/v1/chat/completions", chat("hi"))
+        requests = (await told(world, "/api/requests"))["requests"]
+        assert {request["bodyPreview"] is not None for request in requests} == {on}

@@ -164,9 +164,10 @@ async def test_inspection_keeps_headers_and_bodies_and_tells_nobody_who_watches(
         assert entry["headers"] == {"content-type": "application/json", "x-api-key": "[redacted]"}
         events, _ = await follower.next()
     assert b"bodyPreview" not in b"".join(events)
-    kept.journal.inspecting = False
+    kept.journal.inspect(on=False)
     await kept.carry(note())
-    assert kept.journal.recent()[0]["bodyPreview"] is None
+    assert [entry["bodyPreview"] for entry in kept.journal.recent()] == [None, None]
+    assert [entry["headers"] for entry in kept.journal.recent()] == [None, None]
 
 
 async def test_who_follows_is_told_of_both_ends() -> None:

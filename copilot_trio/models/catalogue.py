@@ -135,7 +135,8 @@ class Catalogue:
         refused = self._endpoints_refused.get(model.id)
         if not refused:
             return model
-        left = tuple(endpoint for endpoint in model.endpoints if endpoint not in refused)
+        # A WebSocket is another way to the same endpoint.
+        left = tuple(endpoint for endpoint in model.endpoints if endpoint.removeprefix("ws:") not in refused)
         if not left and GUESSED in refused:
             raise ModelNotFound(
                 f"{named} is in the account's model list, but upstream refuses it at {', '.join(sorted(refused))}",

@@ -154,6 +154,13 @@ class Journal:
     def forget(self) -> None:
         self._ended.clear()
 
+    def inspect(self, *, on: bool) -> None:
+        """Switched off, it forgets what it has seen."""
+        self.inspecting = on
+        if not on:
+            for entry in (*self._ended, *self._under_way.values()):
+                entry |= {"headers": None, "bodyPreview": None}
+
     def tell(self, kind: str, **fields: Any) -> None:
         if self.events.followers:
             self.events.put(event(kind, self._now(), **fields))
