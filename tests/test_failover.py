@@ -361,3 +361,31 @@ async def test_a_cooldown_that_begins_during_a_repair_moves_the_request(nursery:
     world.twin.add_fault(Fault(path="/copilot_internal/v2/token", delay=5))
     wake(nursery, 3, lambda: world.app.accounts.judge(first, refusal(429, "rate_limited", 600)))
     assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 200
+
+
+async def test_a_model_that_one_account_refuses_at_every_endpoint_is_asked_on_the_next(nursery: trio.Nursery) -> None:
+    world = World(nursery, accounts=2)
+    body = {"model": "gpt-5.3-codex", "input": "hello"}
+    assert (await world.ask("/v1/responses", body, SESSION)).status == 200
+    world.twin.add_fault(Fault(path="/responses", error="unsupported_api_for_model"))
+    for _ in range(2):
+        assert (await world.ask("/v1/responses", body, SESSION)).status == 200
+    first, refused, *others = [record.account for record in world.twin.records.to("/responses")]
+    assert first == refused
+    assert len(others) == 2
+    assert set(others) == {account.record.login for account in world.app.accounts.accounts} - {first}
+
+
+async def test_a_conversation_stays_where_its_prompt_is_cached_though_another_was_tried(nursery: trio.Nursery) -> None:
+    world = World(nursery, accounts=2)
+    assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 200
+    (first,) = used(world)
+    other = next(a.record.login for a in world.app.accounts.accounts if a.record.login != first)
+    world.twin.add_fault(
+        Fault(path="/chat/completions", account=first, error="rate_limited", headers={"retry-after": "60"})
+    )
+    world.twin.add_fault(Fault(path="/copilot_internal/v2/token", account=other, status=502, body="no"))
+    assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 429
+    await trio.sleep(61)
+    assert (await world.ask("/v1/chat/completions", chat("hello"), SESSION)).status == 200
+    assert used(world) == [first, first, first]

@@ -47,7 +47,9 @@ class BrokenPool(CountedPool):
 class Upkeep:
     """Keepers whose questions are noted: account and time."""
 
-    def __init__(self, *proxied: bool, random: float = 0.5, fails: bool = False) -> None:
+    def __init__(
+        self, *proxied: bool, random: float = 0.5, fails: bool = False, retry_after: float | None = None
+    ) -> None:
         self.pools = [CountedPool() for _ in proxied]
         self.accounts = [
             Account(AccountRecord(id=f"a{number}", label=f"a{number}", github_token="ghu_SYNTHETIC"), Hosts(), pool)
@@ -58,12 +60,13 @@ class Upkeep:
         self.asked: list[tuple[str, float]] = []
         self.pinged: list[tuple[str, float]] = []
         self._fails = fails
+        self._retry_after = retry_after
         self.keepers = Keepers(AccountSettings(), lambda: random, follow_quota=self._ask, ping=self._ping)
 
     async def _ask(self, account: Account) -> None:
         self.asked.append((account.label, trio.current_time()))
         if self._fails:
-            raise UpstreamError("GitHub is down", cost="none")
+            raise UpstreamError("GitHub is down", cost="none", retry_after=self._retry_after)
         account.quota_doubtful = False
 
     async def _ping(self, account: Account) -> None:
@@ -91,6 +94,17 @@ async def test_a_quota_is_asked_for_once_and_again_only_after_use(nursery: trio.
     upkeep.accounts[0].quota_doubtful = True
     await trio.sleep(HOUR)
     assert len(upkeep.asked) == 2
+
+
+@pytest.mark.parametrize(("told", "waited"), [(900.0, 900.0), (5.0, 315.0)])
+async def test_github_is_not_asked_for_a_quota_before_it_said(
+    nursery: trio.Nursery, *, told: float, waited: float
+) -> None:
+    upkeep = Upkeep(False, fails=True, retry_after=told)
+    await nursery.start(upkeep.keepers.run, upkeep.accounts)
+    await trio.sleep(1000)
+    first, second, *_ = (at for _, at in upkeep.asked)
+    assert second - first == pytest.approx(waited)
 
 
 async def test_a_quota_that_cannot_be_read_is_asked_for_again(
