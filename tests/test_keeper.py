@@ -183,8 +183,8 @@ async def test_other_times_hold_at_once_and_nothing_begins_anew_for_less(nursery
     await nursery.start(upkeep.keepers.run, upkeep.accounts)
     await trio.sleep(HOUR)
     upkeep.keepers.adjust(AccountSettings(start_gap=5), upkeep.accounts)
-    await trio.sleep(3 * HOUR)
+    await trio.sleep(3 * HOUR + 1)
     assert upkeep.pools[0].recycled == [4 * HOUR]
     upkeep.keepers.adjust(AccountSettings(pool_seconds=60), upkeep.accounts)
     await trio.sleep(90)
-    assert upkeep.pools[0].recycled == [4 * HOUR, 4 * HOUR + 60]
+    assert upkeep.pools[0].recycled == [4 * HOUR, 4 * HOUR + 61]
