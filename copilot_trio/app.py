@@ -19,7 +19,7 @@ from copilot_trio.accounts.pacing import Pacer
 from copilot_trio.accounts.registry import Accounts
 from copilot_trio.accounts.sync import Sync
 from copilot_trio.admin import accounts as admin_accounts
-from copilot_trio.admin import codex_proxy, management, monitoring
+from copilot_trio.admin import codex_proxy, management, monitoring, page
 from copilot_trio.admin import config as admin_config
 from copilot_trio.admin import models as admin_models
 from copilot_trio.admin.codex_proxy import Home
@@ -43,6 +43,7 @@ from copilot_trio.server.auth import Access
 from copilot_trio.server.dispatch import Dispatcher, refuse
 from copilot_trio.server.listen import Limits, Server
 from copilot_trio.server.router import Router
+from copilot_trio.server.sessions import Sessions
 from copilot_trio.tokens.exact import exact_counter
 from copilot_trio.tokens.ledger import TokenLedger
 from copilot_trio.upstream.copilot import Copilot
@@ -173,8 +174,10 @@ class App:
         monitoring.add_routes(
             router, office, self.queues, self.journal, self.usage, ring or LogRing(), tokens, show_token=show_token
         )
+        sessions = Sessions()
+        page.add_routes(router, sessions, lambda: self._dispatcher.access)
         self.router = router
-        self._dispatcher = dispatcher = Dispatcher(router, access, limits.max_body, self.journal)
+        self._dispatcher = dispatcher = Dispatcher(router, access, limits.max_body, self.journal, sessions)
         self.server = Server(dispatcher.handle, limits, refuse, dispatcher.admit_head)
 
     async def keep(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

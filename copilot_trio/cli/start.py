@@ -154,6 +154,7 @@ def print_addresses(host: str, port: int, *, keyed: bool) -> None:
     say(f"listening  {base}")
     say(f"OpenAI     base URL {base}/v1{key}")
     say(f"Anthropic  base URL {base}{key}")
+    say(f"dashboard  {base_url(LOOPBACK if host in EVERYWHERE else host, port)}/dashboard")
 
 
 def base_url(host: str, port: int) -> str:

@@ -47,8 +47,11 @@ class Admitted(msgspec.Struct, frozen=True):
     pin: Pin = NO_PIN
 
 
-def admit(request: Request, scope: Scope, access: Access) -> Admitted:
-    """Raises ``Forbidden``, ``Unauthorized`` or ``UnsupportedMedia``; ``NotFound`` for what is switched off."""
+def admit(request: Request, scope: Scope, access: Access, session: ApiKey | None = None) -> Admitted:
+    """``session``: the key that the request's cookie stands for, on admin routes and for the server's own page only.
+
+    Raises ``Forbidden``, ``Unauthorized`` or ``UnsupportedMedia``; ``NotFound`` for what is switched off.
+    """
     if scope == "management":
         return _admit_manager(request, access)
     key = _key_of(request, access.keys)
@@ -56,6 +59,8 @@ def admit(request: Request, scope: Scope, access: Access) -> Admitted:
         _check_host(request, access)
     _check_origin(request, scope, access)
     if access.keys and scope != "open":
+        if key is None and scope == "admin" and _is_own_page(request):
+            key = session
         if key is None:
             raise Unauthorized(
                 "the API key is missing or wrong", remedy="Send it as `Authorization: Bearer` or as `x-api-key`."
@@ -130,16 +135,23 @@ def cors_headers(request: Request, access: Access, scope: Scope = "inference") -
 
 
 def _key_of(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
-    """Every key is compared, each in constant time. Claude Code may send two credentials; either will do."""
+    """Claude Code may send two credentials; either will do."""
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     given = [bearer.strip()] if scheme.lower() == "bearer" else []
     given.append(request.headers.get("x-api-key", ""))
     found: ApiKey | None = None
     for secret in filter(None, given):
-        digest = hash_key(secret).encode()
-        for key in keys:
-            if hmac.compare_digest(digest, key.sha256.lower().encode()):
-                found = key
+        found = key_by_secret(secret, keys) or found
+    return found
+
+
+def key_by_secret(secret: str, keys: Sequence[ApiKey]) -> ApiKey | None:
+    """Every key is compared, each in constant time."""
+    digest = hash_key(secret).encode()
+    found: ApiKey | None = None
+    for key in keys:
+        if hmac.compare_digest(digest, key.sha256.lower().encode()):
+            found = key
     return found
 
 
@@ -189,6 +201,14 @@ def _check_origin(request: Request, scope: Scope, access: Access) -> None:
             raise Forbidden("web pages of other origins may not call this server", remedy="See --allowed-origin.")
     if request.headers.get("sec-fetch-site") == "cross-site":
         raise Forbidden("web pages of other origins may not call this server")
+
+
+def _is_own_page(request: Request) -> bool:
+    """Whether no other page makes this request: browsers send cookies to every port of a host, and say who asks."""
+    origin = request.headers.get("origin")
+    host = request.headers.get("host", "").lower()
+    own = origin is None or origin.lower() in {f"http://{host}", f"https://{host}"}
+    return own and request.headers.get("sec-fetch-site", "none") in {"same-origin", "none"}
 
 
 def _check_type(request: Request) -> None:

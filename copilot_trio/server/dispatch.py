@@ -23,22 +23,31 @@ from .auth import Access, Admitted, admit, cors_headers, preflight
 from .body import decoded_body
 from .exchange import Exchange, Request
 from .router import Route, Router
+from .sessions import Sessions
 from .wrong_keys import WrongKeys
 
 access_log = logging.getLogger(ACCESS)
 
-PLAIN = ("/api/", "/admin/", "/v0/management/")
-MONITORING = {"/usage", "/token", "/metrics"}
+PLAIN = ("/api/", "/admin/", "/v0/management/", "/dashboard/")
+MONITORING = {"/usage", "/token", "/metrics", "/dashboard"}
 CODEX_PROXY = re.compile("/(account|accounts|settings|claude/config)(/|$)")
 LONG_WAIT = 60.0  # seconds: a client told to wait longer had better not retry at all (product.md §5.8)
 
 
 class Dispatcher:
-    def __init__(self, router: Router, access: Access, max_body: int, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        router: Router,
+        access: Access,
+        max_body: int,
+        journal: Journal | None = None,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._router = router
         self.access = access  # may be replaced: it holds from the next request on
         self._max_body = max_body
         self._journal = journal or Journal()
+        self._sessions = Sessions() if sessions is None else sessions
         self._wrong_keys = WrongKeys()
 
     def admit_head(self, request: Request) -> None:
@@ -48,8 +57,11 @@ class Dispatcher:
         self._router.handler(route, request.method)
 
     def _admit(self, request: Request, route: Route) -> Admitted:
+        session = None
+        if route.scope == "admin" and self.access.keys and "cookie" in request.headers:
+            session = self._sessions.key_of(request.headers["cookie"], self.access.keys, trio.current_time())
         try:
-            return admit(request, route.scope, self.access)
+            return admit(request, route.scope, self.access, session)
         except Unauthorized as error:
             wait = self._wrong_keys.count(request.peer, trio.current_time()) if route.scope == "management" else None
             if wait is None:

@@ -1,4 +1,4 @@
-"""Who keeps sending wrong management keys, by the socket's address: no header can speak for another."""
+"""Who keeps sending wrong keys, by the socket's address: no header can speak for another."""
 
 from __future__ import annotations
 
