@@ -116,7 +116,7 @@ def call(
     host, _, path = url.removeprefix("http://").partition("/")
     connection = http.client.HTTPConnection(host, timeout=PATIENCE)
     try:
-        data = None if body is None else json.dumps(body)
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body)
         sent = {"Content-Type": "application/json", **headers} if body is not None else dict(headers)
         connection.request(method, f"/{path}", data, sent)
         answer = connection.getresponse()
