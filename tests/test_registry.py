@@ -187,7 +187,13 @@ async def test_a_binding_says_whose_the_conversation_was() -> None:
     accounts = registry(an_account("a"), an_account("b"))
     one, two = accounts.accounts
     wanted, _ = wants(conversation="c")
-    assert [accounts.bind(wanted, account) for account in (one, one, two, two, one)] == [None, "id-a", "id-a", "id-b", "id-b"]
+    assert [accounts.bind(wanted, account) for account in (one, one, two, two, one)] == [
+        None,
+        "id-a",
+        "id-a",
+        "id-b",
+        "id-b",
+    ]
     alone, _ = wants()
     assert [accounts.bind(alone, account) for account in (one, two)] == [None, None]
 

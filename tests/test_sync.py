@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -76,6 +78,15 @@ class Office:
         self.sync.adopt(load_accounts(self.path))
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """What a thread does cannot be waited for otherwise."""
+    with trio.fail_after(30):
+        for _ in itertools.count():
+            if condition():
+                return
+            await trio.lowlevel.checkpoint()
+
+
 def damage(path: Path) -> None:
     path.write_text("{")
 
@@ -132,8 +143,7 @@ async def test_what_becomes_of_an_account_is_stored(nursery: trio.Nursery, path:
     account.last_used = NOW
     outcome = classify("/responses", 429, {"retry-after": "900"}, b'{"error":{"code":"rate_limited"}}', now=NOW)
     office.accounts.judge(account, outcome)
-    while not office.stored("a").cooldowns:  # a second is gathered first
-        await trio.lowlevel.checkpoint()
+    await until(lambda: office.stored("a").cooldowns)  # a second is gathered first
     stored = office.stored("a")
     assert stored.cooldowns[""].status == "rate_limited"
     assert stored.cooldowns[""].until == pytest.approx(office.now() + 900, abs=10)
@@ -195,9 +205,7 @@ async def test_a_running_server_sees_the_file_change(nursery: trio.Nursery, path
     office.sync.load()
     await nursery.start(office.sync.run)
     office.store.update(lambda file: with_account(file, record("b")))
-    with trio.fail_after(30):
-        while office.accounts.get("b") is None:
-            await trio.lowlevel.checkpoint()
+    await until(lambda: office.accounts.get("b") is not None)
 
 
 async def test_what_goes_on_here_is_kept_when_others_write(path: Path) -> None:
@@ -240,9 +248,7 @@ async def test_an_account_of_this_run_alone_is_not_stored_but_its_warning_is(nur
     assert [one.label for one in stored.accounts] == ["stored"]
     assert pause_of(stored, "ghu_SYNTHETICoutside") is not None
     office.store.update(lambda file: without_pause(file, "ghu_SYNTHETICoutside"))
-    with trio.fail_after(30):
-        while outside.warning is not None:
-            await trio.lowlevel.checkpoint()
+    await until(lambda: outside.warning is None)
 
 
 async def test_a_damaged_file_changes_nothing_and_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture) -> None:
