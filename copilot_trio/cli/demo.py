@@ -15,9 +15,9 @@ import trio
 from copilot_trio import __version__, logs
 from copilot_trio.accounts.account import AccountRecord, AccountType
 from copilot_trio.accounts.joining import new_record
-from copilot_trio.accounts.store import AccountsFile, save_accounts
+from copilot_trio.accounts.store import AccountsFile, save_accounts, write_private
 from copilot_trio.app import App, CannotListen, connection_cap, serve
-from copilot_trio.config import Config
+from copilot_trio.config import load_config
 from copilot_trio.github.hosts import is_loopback
 from copilot_trio.server.auth import Access
 from copilot_trio.server.listen import Limits
@@ -40,6 +40,8 @@ try        curl -N {base}/v1/chat/completions -H 'Content-Type: application/json
              -d '{{"model":"gpt-4.1","max_tokens":300,"stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'
            curl {base}/api/accounts
 """
+# An emulator has no bursts to be spared.
+SETTINGS = b'{"accounts": {"start_gap": 0, "move_delay": [0, 0]}}\n'
 ACCOUNT_TYPES: dict[str, AccountType] = {"business": "business", "enterprise": "enterprise"}
 
 
@@ -67,14 +69,16 @@ async def _serve(options: argparse.Namespace, directory: Path, ring: logs.LogRin
         await trio.to_thread.run_sync(_remember, usage_file, records)
         equip = equipment(_flags(ports.base_url), {}, direct())
         limits = Limits(max_connections=connection_cap(1000))
+        config_file = directory / "config.json"
+        write_private(config_file, SETTINGS)
         app = App(
-            Config(),
+            load_config(config_file),
             [],
             Access(options.host),
             limits,
             accounts_file=path,
             equip=equip,
-            config_file=directory / "config.json",
+            config_file=config_file,
             usage_file=usage_file,
             ring=ring,
             show_token=True,  # an emulator's
