@@ -1,4 +1,7 @@
-"""The official SDKs against ``copilot-trio demo``: started once, as a user would."""
+"""The official SDKs against ``copilot-trio start`` over the twin: started once, with one account.
+
+They provoke failures by the hundred, so the account does not rest after three.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import Running, environment
+from processes import Running, environment, twin
+
+from copilot_trio.twin import sample_accounts
 
 MODELS = ("gpt-4.1", "gpt-5-mini", "gpt-5.3-codex", "claude-sonnet-4.5", "gemini-2.5-pro")
 
@@ -17,9 +22,19 @@ MODELS = ("gpt-4.1", "gpt-5-mini", "gpt-5.3-codex", "claude-sonnet-4.5", "gemini
 @pytest.fixture(scope="session")
 def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home: Path = tmp_path_factory.mktemp("home")
-    with Running(("demo", "--port", "0"), environment(home)) as demo:
-        demo.wait_for("models ")
-        yield demo.wait_for(r"listening +(http://\S+)")[1]
+    data = home / "data"
+    data.mkdir(mode=0o700)
+    (data / "config.json").write_text('{"accounts": {"failures_allowed": 1000000}}')
+    with twin(home) as (base, _):
+        variables = environment(
+            home,
+            COPILOT_TRIO_GITHUB_URL=base,
+            COPILOT_TRIO_GITHUB_API_URL=base,
+            COPILOT_TRIO_GITHUB_TOKEN=sample_accounts()[0].token,
+        )
+        with Running(("start", "--port", "0"), variables) as server:
+            server.wait_for("models ")
+            yield server.wait_for(r"listening +(http://\S+)")[1]
 
 
 @pytest.fixture(params=MODELS)
